@@ -1,0 +1,1 @@
+//! The replayable journal of events.

@@ -1,0 +1,1 @@
+//! Newtypes, messages, events and their one byte encoding.

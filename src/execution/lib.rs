@@ -1,0 +1,1 @@
+//! Execution of one item by the EVM over the project's own state.

@@ -1,0 +1,1 @@
+//! The pure kernel: state and block in, events and next state out.

@@ -1,0 +1,2 @@
+//! Crowdfold.
+fn main() {}

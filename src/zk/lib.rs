@@ -1,0 +1,1 @@
+//! Circuits, folding and proofs of the statements that the chain makes.
