@@ -1,1 +1,9 @@
 //! Circuits, folding and proofs of the statements that the chain makes.
+//!
+//! This crate has no IO, clock or thread of its own (rayon inside field and
+//! curve arithmetic excepted), so that a browser can run it.
+
+/// The curve cycle half that everything is proven on: BN254 with KZG commitments.
+pub type Engine = nova_snark::provider::Bn256EngineKZG;
+/// BN254's scalar field, the field of every constraint.
+pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
