@@ -14,7 +14,7 @@ pub mod event;
 pub mod message;
 pub mod primitives;
 
-pub use block::{Block, BlockBody, BlockHeader, Commit};
-pub use event::Event;
+pub use block::{Block, BlockBody, BlockHeader, Commit, CommitSignature};
+pub use event::{AccountChange, Event, FeeShares};
 pub use message::{Message, MessageBody, SignedMessage};
 pub use primitives::*;
