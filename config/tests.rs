@@ -63,7 +63,7 @@ fn every_broken_relation_is_named_with_both_values() {
         (Relation::BaseHoldsLargestItem, |p| p.bounty.max_base = "0.015 ZKPoW".parse().unwrap()),
         (Relation::WithdrawPaysItsProof, |p| p.settlement.withdraw_fee = "0.001 ZKPoW".parse().unwrap()),
         (Relation::RegistrationWorkAboveMinimum, |p| p.plugins.initial_registration_work = 1),
-        (Relation::HeartbeatOutlivesDraw, |p| p.plugins.heartbeat_ttl = p.proving.draw_lag),
+        (Relation::HeartbeatOutlivesDraw, |p| p.plugins.heartbeat_ttl = p.proving.draw_lag - 1),
         (Relation::OpenAfterOneDeadline, |p| p.proving.open_after = 10),
         (Relation::ItemFitsBlock, |p| (p.block.max_segments, p.fees.segments_target) = (15, 15)),
         (Relation::ItemFitsBatch, |p| p.batches.max_segments = 15),
