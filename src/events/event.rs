@@ -155,7 +155,8 @@ pub enum Event {
     PluginSuspended { plugin: Address, debt: Zkpow },
     PluginReinstated { plugin: Address },
     WithdrawRequested { plugin: Address, fee: Zkpow },
-    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow },
+    /// `funded` is the part of the base bounty that fees have paid.
+    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow, funded: Zkpow },
     TaskAssigned { task: TaskId, plugin: Address, attempt: u32, bounty: Zkpow, from_issuance: Zkpow, deadline: Height, receipt: DrawReceipt },
     TaskHandedBack { task: TaskId, plugin: Address },
     ProofAccepted { task: TaskId, plugin: Address, proof_hash: B256 },

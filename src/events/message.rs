@@ -89,14 +89,14 @@ pub struct MessageReceipt {
     pub refused: Option<u16>,
 }
 
-mod signature_bytes {
+pub(crate) mod signature_bytes {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 65], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8; 65], s: S) -> Result<S::Ok, S::Error> {
         bytes.as_slice().serialize(s)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 65], D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 65], D::Error> {
         let bytes = Vec::<u8>::deserialize(d)?;
         bytes.try_into().map_err(|b: Vec<u8>| D::Error::invalid_length(b.len(), &"65 bytes"))
     }
