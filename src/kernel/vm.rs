@@ -104,3 +104,4 @@ pub fn execute_settlement(tree: &mut StateTree, entries: &[SettlementEntry], env
 pub fn admission_statement(chain_id: u64, contract: Address, index: u32, worker: Address, task: u64) -> ItemStatement {
     ItemStatement { chain_id, contract: contract.into_array(), position: u64::from(index), pre_root: [0; 32], post_root: [1; 32], data_hi: [2; 32], data_lo: [3; 32], sender: [0; 20], env: [0; 32], worker: worker.into_array(), task, segments: 3 }
 }
+pub fn count_scalar(n: usize) -> B256 { B256::with_last_byte(n as u8) }
