@@ -1,1 +1,31 @@
 //! Execution of one item by the EVM over the project's own state.
+//!
+//! An item is a user transaction or a settlement. This crate decides whether
+//! raw bytes are a transaction that the chain accepts, what the transaction
+//! does to the state tree, and what a prover must be given to prove it. It has
+//! no clock, socket, thread or database of its own, so that a browser runs the
+//! same code as a validator.
+//!
+//! - [`transaction`]: strict decoding, sender recovery, the provable subset.
+//! - [`rejection`]: every reason why a transaction is refused.
+//! - [`admission`]: checks against an account; synthetic admission items.
+//! - [`gas`]: what a transfer costs, in integers.
+//! - [`view`]: what execution reads of the state.
+//! - [`evm`]: the EVM of this chain; all fees go to the escrow.
+//! - [`execute`]: an item applied to the state tree.
+//! - [`env`]: the environment of a block.
+//!
+//! A transaction that the circuits cannot prove is refused by name
+//! ([`rejection::NotProvable`]): circuits and execution agree on every
+//! transaction of a block.
+
+pub mod env;
+pub mod evm;
+pub mod gas;
+pub mod rejection;
+pub mod transaction;
+pub mod view;
+
+pub use env::BlockEnv;
+pub use rejection::{AdmissionError, NotProvable};
+pub use transaction::{Transaction, TransactionKind, decode_transaction};
