@@ -190,7 +190,3 @@ where
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "tests/evm.rs"]
-mod tests;

@@ -12,20 +12,28 @@
 //! - [`gas`]: what a transfer costs, in integers.
 //! - [`view`]: what execution reads of the state.
 //! - [`evm`]: the EVM of this chain; all fees go to the escrow.
+//! - [`effect`]: the changes of a transfer, in the order in which they are proven.
 //! - [`execute`]: an item applied to the state tree.
 //! - [`env`]: the environment of a block.
+//! - [`wallet`]: signs transfers, deterministically.
 //!
 //! A transaction that the circuits cannot prove is refused by name
 //! ([`rejection::NotProvable`]): circuits and execution agree on every
 //! transaction of a block.
 
+pub mod admission;
+pub mod effect;
 pub mod env;
 pub mod evm;
 pub mod gas;
 pub mod rejection;
 pub mod transaction;
 pub mod view;
+pub mod wallet;
 
+pub use admission::{AdmissionContext, check_admission};
+pub use effect::{AccountChange, Effect, EffectError, transfer_effect};
 pub use env::BlockEnv;
 pub use rejection::{AdmissionError, NotProvable};
 pub use transaction::{Transaction, TransactionKind, decode_transaction};
+pub use view::{AccountView, Accounts, StateReadError};
