@@ -7,3 +7,9 @@
 pub type Engine = nova_snark::provider::Bn256EngineKZG;
 /// BN254's scalar field, the field of every constraint.
 pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
+
+pub mod statement;
+
+pub use statement::{
+    ItemStatement, MAX_SEGMENTS_PER_ITEM, SEGMENTS_PER_TRANSFER, SETTLEMENT_ENTRIES_PER_SEGMENT, settlement_segments,
+};
