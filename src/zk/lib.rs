@@ -5,7 +5,12 @@
 
 pub mod accounts;
 pub mod poseidon;
+pub mod statement;
 pub mod tree;
+
+pub use statement::{
+    ItemStatement, MAX_SEGMENTS_PER_ITEM, SEGMENTS_PER_TRANSFER, SETTLEMENT_ENTRIES_PER_SEGMENT, settlement_segments,
+};
 
 /// The curve cycle half that everything is proven on: BN254 with KZG commitments.
 pub type Engine = nova_snark::provider::Bn256EngineKZG;
