@@ -4,7 +4,10 @@
 //! curve arithmetic excepted), so that a browser can run it.
 
 pub mod accounts;
+pub mod bus;
+pub mod item;
 pub mod poseidon;
+pub mod segment;
 pub mod statement;
 pub mod tree;
 
