@@ -13,6 +13,7 @@
 //! anyone) recomputes the witness from the same input.
 
 pub mod aggregate;
+pub mod batch;
 mod plan;
 mod proof;
 mod shape;
