@@ -10,6 +10,11 @@ pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
 
 pub mod gadgets;
 pub mod keccak;
+pub mod statement;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub use statement::{
+    ItemStatement, MAX_SEGMENTS_PER_ITEM, SEGMENTS_PER_TRANSFER, SETTLEMENT_ENTRIES_PER_SEGMENT, settlement_segments,
+};

@@ -5,9 +5,7 @@ use nova_snark::frontend::{
     AllocatedBit, ConstraintSystem, LinearCombination, SynthesisError, Variable, num::AllocatedNum,
 };
 
-use super::native::{
-    PORT_ELEMENTS, ROTATIONS, ROUND_CONSTANTS, State, pack_state, pi_source, round,
-};
+use super::native::{PORT_ELEMENTS, ROTATIONS, ROUND_CONSTANTS, State, pack_state, pi_source, round};
 use crate::Scalar;
 use crate::gadgets::{alloc, bit_scalar};
 
@@ -54,12 +52,7 @@ where
     for lane in 0..25 {
         let bits = alloc_lane(cs, value.map(|value| value[lane]))?;
         for bit in &bits {
-            cs.enforce(
-                || "input bit",
-                |lc| lc + CS::one() - bit.variable,
-                |lc| lc + bit.variable,
-                |lc| lc,
-            );
+            cs.enforce(|| "input bit", |lc| lc + CS::one() - bit.variable, |lc| lc + bit.variable, |lc| lc);
         }
         state.push(bits);
     }
@@ -100,22 +93,8 @@ where
         let partial = alloc_lane(cs, value.map(|value| value.partial[x]))?;
         let whole = alloc_lane(cs, value.map(|value| value.parity[x]))?;
         for z in 0..64 {
-            enforce_xor3(
-                cs,
-                sel,
-                a[x][z],
-                a[x + 5][z],
-                a[x + 10][z],
-                partial[z].variable,
-            );
-            enforce_xor3(
-                cs,
-                sel,
-                partial[z],
-                a[x + 15][z],
-                a[x + 20][z],
-                whole[z].variable,
-            );
+            enforce_xor3(cs, sel, a[x][z], a[x + 5][z], a[x + 10][z], partial[z].variable);
+            enforce_xor3(cs, sel, partial[z], a[x + 15][z], a[x + 20][z], whole[z].variable);
         }
         parity.push(whole);
     }
@@ -140,11 +119,7 @@ where
         let out = alloc_lane(cs, value.map(|value| value.chi[i]))?;
         let row = i - i % 5;
         for z in 0..64 {
-            let (a, b, c) = (
-                moved(i, z),
-                moved(row + (i + 1) % 5, z),
-                moved(row + (i + 2) % 5, z),
-            );
+            let (a, b, c) = (moved(i, z), moved(row + (i + 1) % 5, z), moved(row + (i + 2) % 5, z));
             enforce_chi(cs, sel, a, b, c, out[z].variable);
         }
         chi.push(out);
@@ -157,10 +132,7 @@ fn alloc_lane<CS>(cs: &mut CS, value: Option<u64>) -> Result<Lane, SynthesisErro
 where
     CS: ConstraintSystem<Scalar>,
 {
-    let mut lane = [Bit {
-        variable: CS::one(),
-        negated: false,
-    }; 64];
+    let mut lane = [Bit { variable: CS::one(), negated: false }; 64];
     for (z, bit) in lane.iter_mut().enumerate() {
         bit.variable = cs.alloc(
             || "bit",
@@ -174,17 +146,8 @@ where
 }
 
 /// `lc` + coefficient · bit.
-fn add(
-    lc: LinearCombination<Scalar>,
-    sel: Variable,
-    coefficient: Scalar,
-    bit: Bit,
-) -> LinearCombination<Scalar> {
-    if bit.negated {
-        lc + (coefficient, sel) - (coefficient, bit.variable)
-    } else {
-        lc + (coefficient, bit.variable)
-    }
+fn add(lc: LinearCombination<Scalar>, sel: Variable, coefficient: Scalar, bit: Bit) -> LinearCombination<Scalar> {
+    if bit.negated { lc + (coefficient, sel) - (coefficient, bit.variable) } else { lc + (coefficient, bit.variable) }
 }
 
 /// out = a ⊕ b ⊕ c: (6 − 5a − 3b − 4c)·(5·out − 4b − 3c) = 5a + 3b + 4c.
@@ -262,9 +225,7 @@ where
         );
         packed.push(out);
     }
-    Ok(packed
-        .try_into()
-        .expect("invariant: 25 lanes make nine elements"))
+    Ok(packed.try_into().expect("invariant: 25 lanes make nine elements"))
 }
 
 #[cfg(test)]

@@ -3,9 +3,7 @@
 
 use std::time::Instant;
 
-use nova_snark::frontend::{
-    AllocatedBit, ConstraintSystem, num::AllocatedNum, solver::SatisfyingAssignment,
-};
+use nova_snark::frontend::{AllocatedBit, ConstraintSystem, num::AllocatedNum, solver::SatisfyingAssignment};
 use proptest::prelude::*;
 use sha3::{Digest, Keccak256};
 
@@ -30,9 +28,7 @@ fn values(elements: &[AllocatedNum<Scalar>; PORT_ELEMENTS]) -> [Scalar; PORT_ELE
 fn random_state(seed: u64) -> State {
     let mut lane = seed;
     std::array::from_fn(|_| {
-        lane = lane
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        lane = lane.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         lane ^ lane >> 29
     })
 }
@@ -72,10 +68,7 @@ fn packing_puts_three_lanes_in_an_element() {
     let state: State = std::array::from_fn(|i| i as u64 + 1);
     let packed = pack_state(&state);
     let shift = Scalar::from(1 << 32) * Scalar::from(1 << 32);
-    assert_eq!(
-        packed[1],
-        Scalar::from(4) + shift * (Scalar::from(5) + shift * Scalar::from(6))
-    );
+    assert_eq!(packed[1], Scalar::from(4) + shift * (Scalar::from(5) + shift * Scalar::from(6)));
     assert_eq!(packed[8], Scalar::from(25));
     let full = pack_state(&[u64::MAX; 25]);
     assert_eq!(full[0] + Scalar::from(1), shift * shift * shift);
@@ -124,12 +117,8 @@ fn input_bits_are_boolean() {
     state[0] = 2;
     let mut instance = slot(true, Some(state));
     let first = instance.output.0.get_variable();
-    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else {
-        panic!("sel is private")
-    };
-    let bit = |i: usize| {
-        nova_snark::frontend::Variable::new_unchecked(nova_snark::frontend::Index::Aux(sel + 1 + i))
-    };
+    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else { panic!("sel is private") };
+    let bit = |i: usize| nova_snark::frontend::Variable::new_unchecked(nova_snark::frontend::Index::Aux(sel + 1 + i));
     instance.set(bit(0), Scalar::from(2));
     instance.set(bit(1), Scalar::from(0));
     instance.assert_refused_by("input bit");
@@ -139,12 +128,7 @@ fn input_bits_are_boolean() {
 fn cost_and_shape_are_pinned() {
     assert_eq!(
         slot(true, Some([0; 25])).pin(),
-        &Pin {
-            constraints: 93_778 + 1,
-            variables: 93_778 + 1,
-            non_zeros: 891_568,
-            digest: "7eea0e4057250f9c".into(),
-        }
+        &Pin { constraints: 93_778 + 1, variables: 93_778 + 1, non_zeros: 891_568, digest: "7eea0e4057250f9c".into() }
     );
 }
 
