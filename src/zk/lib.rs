@@ -10,6 +10,7 @@ pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
 
 pub mod gadgets;
 pub mod keccak;
+pub mod settlement;
 pub mod statement;
 
 #[cfg(test)]
