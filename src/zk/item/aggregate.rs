@@ -17,10 +17,13 @@ use crate::{
         witness::ItemWitness,
     },
     proof::{
-        self, AggregateProof, FoldedNode, LeafWitness, NodeWitness, ProofParams, ProofTree, Stage, VerifiedNode,
-        VerifierParams,
+        aggregate::{self, AggregateProof, prove_aggregate_with},
         error::{DecodeError, FormError, ProveError, VerifyError},
-        prove_aggregate_with,
+        fold::FoldedNode,
+        item::Stage,
+        node::{ProofTree, VerifiedNode, verify_tree},
+        params::{ProofParams, VerifierParams},
+        witness::{LeafWitness, NodeWitness},
     },
     statement::ItemStatement,
 };
@@ -128,7 +131,7 @@ impl Node {
             Self::Item { statement, proof } => ItemProof::decode(proof, statement.segments, log_size)?.folded.root,
             Self::Aggregate { proof, .. } => AggregateProof::decode(proof, log_size)?.root,
         };
-        Ok(proof::verify_tree(params, &self.tree(params)?, &root)?)
+        Ok(verify_tree(params, &self.tree(params)?, &root)?)
     }
 
     fn statements<'a>(&'a self, out: &mut Vec<&'a ItemStatement>) {
@@ -150,7 +153,7 @@ pub fn verify_aggregate(
 ) -> Result<VerifiedNode, AggregateError> {
     let nodes = children.iter().map(|child| Ok(child.tree(params)?.fold(params)?)).collect::<Result<Vec<_>, AggregateError>>()?;
     let nodes: Vec<&FoldedNode> = nodes.iter().collect();
-    Ok(proof::verify_aggregate(params, &nodes, proof)?)
+    Ok(aggregate::verify_aggregate(params, &nodes, proof)?)
 }
 
 /// Proves the aggregate of accepted children. Deterministic.

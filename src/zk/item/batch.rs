@@ -14,10 +14,13 @@ use crate::{
         trace::{ItemTrace, TraceError},
     },
     proof::{
-        AggregateProof, Commitment, ProofTree, RootProof, VerifierParams,
+        aggregate::AggregateProof,
+        curve::Commitment,
         error::{FormError, VerifyError},
         fold::LeafInstance,
-        verify_tree,
+        node::{ProofTree, verify_tree},
+        params::VerifierParams,
+        root::RootProof,
     },
     statement::{ItemStatement, SegmentPublic},
 };

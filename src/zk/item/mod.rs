@@ -32,7 +32,13 @@ pub use witness::{ItemWitness, synthesize};
 use crate::{
     Scalar,
     accounts::Address,
-    proof::{ProofParams, Stage, VerifiedNode, VerifierParams, check_canonical, error::{ProveError, VerifyError}, prove_item},
+    proof::{
+        canonical::check_canonical,
+        error::{ProveError, VerifyError},
+        item::{Stage, prove_item},
+        node::VerifiedNode,
+        params::{ProofParams, VerifierParams},
+    },
     settlement::SettlementEntry,
     statement::ItemStatement,
     transfer::EnvFields,

@@ -19,7 +19,7 @@ use crate::{
     settlement::{self, CHUNK_ENTRIES, plan_settlement, settlement_digest},
     statement::{SEGMENTS_PER_TRANSFER, StatementError, scalar_from_be, scalar_to_be, settlement_segments},
     transfer::{AccountView, TransferError, env_digest, plan_transfer},
-    tree::{Account, OpMode, OpWitness, TreeError, key_scalar},
+    tree::{Account, OpMode, OpWitness, TreeError},
 };
 
 /// An input that does not fit its statement or breaks a rule. Whoever made the
@@ -88,7 +88,7 @@ fn plan_transfer_item(
     key[..32].copy_from_slice(x);
     key[32..].copy_from_slice(y);
     let views = views(&input.ops);
-    let missing = AccountView { exists: false, nonce: 0, balance: 0, next: Scalar::zero() };
+    let missing = AccountView { exists: false, nonce: 0, balance: 0, next: [0; 20] };
     let planned =
         plan_transfer(payload, &key, &env, &|address| views.get(&address).map_or(missing, View::of_transfer))?;
     let values = planned.statement();
@@ -114,7 +114,7 @@ fn plan_transfer_item(
         segment.keccak = Some(state);
     }
     segments[0].tree = input.ops.clone();
-    segments[0].logic = Logic::Transfer(Box::new(planned.witness));
+    segments[0].logic = Logic::Transfer(Box::new(planned));
     Ok(segments)
 }
 
@@ -173,9 +173,9 @@ impl View {
     fn of_transfer(&self) -> AccountView {
         match self {
             Self::Present(account) => {
-                AccountView { exists: true, nonce: account.nonce, balance: account.balance, next: Scalar::zero() }
+                AccountView { exists: true, nonce: account.nonce, balance: account.balance, next: [0; 20] }
             }
-            Self::Missing(next) => AccountView { exists: false, nonce: 0, balance: 0, next: key_scalar(next) },
+            Self::Missing(next) => AccountView { exists: false, nonce: 0, balance: 0, next: *next },
         }
     }
 }

@@ -4,9 +4,11 @@ use crate::{
     Scalar,
     item::trace::{ItemTrace, TraceError},
     proof::{
-        self, VerifiedNode, VerifierParams,
         error::{DecodeError, FormError, VerifyError},
         fold::LeafInstance,
+        item as folded,
+        node::VerifiedNode,
+        params::VerifierParams,
     },
     statement::{ItemStatement, SegmentPublic, StatementElements},
 };
@@ -20,7 +22,7 @@ pub struct ItemProof {
     /// Running values between the segments.
     pub trace: ItemTrace,
     /// Commitments, cross-terms and Spartan's proof.
-    pub folded: proof::ItemProof,
+    pub folded: folded::ItemProof,
 }
 
 /// Why an item's proof is refused; the fault is the prover's.
@@ -68,7 +70,7 @@ impl ItemProof {
             .split_at_checked(head)
             .ok_or(TraceError::Length { expected: head, found: bytes.len() })?;
         let trace = ItemTrace::decode(trace, n)?;
-        let folded = proof::ItemProof::decode(folded, log_size)?;
+        let folded = folded::ItemProof::decode(folded, log_size)?;
         if folded.comm_w.len() != n {
             return Err(ItemError::Segments { expected: n, found: folded.comm_w.len() });
         }
@@ -102,5 +104,5 @@ pub fn verify(
 ) -> Result<VerifiedNode, ItemError> {
     let elements = statement.elements(params.vk_digest()).map_err(TraceError::from)?;
     let xs = publics_x(&proof.trace.publics(&elements)?);
-    Ok(proof::verify_item(params, &xs, &proof.folded)?)
+    Ok(folded::verify_item(params, &xs, &proof.folded)?)
 }
