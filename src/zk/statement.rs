@@ -6,10 +6,10 @@
 //! kernel, node, L1 and circuits agree on one encoding: field elements are
 //! canonical (below the BN254 scalar modulus) big-endian 32-byte strings.
 //!
-//! Each segment's public inputs are, in this order: the flags `first` and
-//! `last`, the running values `z` before it, the statement, the bus challenges
-//! (γ, β), and the running values after it. [`SegmentPublic::to_vec`] is the only
-//! place that knows the order; prover, verifier and circuit use it.
+//! Each segment's public inputs are the flags `first` and `last`, the statement,
+//! the running values [`Z`] before and after it, and the bus challenges (γ, β).
+//! [`SegmentPublic::to_vec`] has their order, which is the order in which the
+//! circuit (module `segment`) comes to know them.
 
 use ff::{Field, PrimeField};
 use serde::{Deserialize, Serialize};
@@ -225,10 +225,11 @@ impl SegmentPublic {
         let flag = |b: bool| if b { Scalar::ONE } else { Scalar::ZERO };
         let mut x = Vec::with_capacity(PUBLIC_LEN);
         x.extend([flag(self.first), flag(self.last)]);
-        x.extend(self.z_in.to_array());
         x.extend(self.statement.elements);
-        x.extend([self.gamma, self.beta]);
-        x.extend(self.z_out.to_array());
+        for z in [&self.z_in, &self.z_out] {
+            x.extend([z.phase, z.next_seq, z.root, z.leaf_count]);
+        }
+        x.extend([self.z_in.h, self.z_out.h, self.gamma, self.beta, self.z_in.bus, self.z_out.bus]);
         x
     }
 }
