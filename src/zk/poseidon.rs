@@ -56,16 +56,8 @@ pub enum Domain {
 
 impl Domain {
     /// Every domain, in the order of its number.
-    pub const ALL: [Self; 8] = [
-        Self::Leaf,
-        Self::Node,
-        Self::Empty,
-        Self::Rest,
-        Self::Root,
-        Self::Bus,
-        Self::Statement,
-        Self::Challenge,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Leaf, Self::Node, Self::Empty, Self::Rest, Self::Root, Self::Bus, Self::Statement, Self::Challenge];
 
     const fn slot(self) -> usize {
         self as usize - 1
@@ -114,17 +106,15 @@ struct Exported {
 
 fn export(constants: &impl Serialize) -> Exported {
     let codec = bincode::config::standard();
-    let bytes = bincode::serde::encode_to_vec(constants, codec)
-        .expect("invariant: plain vectors of field elements serialise");
+    let bytes =
+        bincode::serde::encode_to_vec(constants, codec).expect("invariant: plain vectors of field elements serialise");
     bincode::serde::decode_from_slice::<Exported, _>(&bytes, codec)
         .expect("invariant: the pinned nova-snark writes these fields in this order")
         .0
 }
 
 fn row<const T: usize>(values: &[Scalar]) -> [Scalar; T] {
-    values
-        .try_into()
-        .expect("invariant: rows of the exported constants are one width long")
+    values.try_into().expect("invariant: rows of the exported constants are one width long")
 }
 
 fn transposed<const T: usize>(matrix: &[Vec<Scalar>]) -> [[Scalar; T]; T] {
@@ -220,9 +210,7 @@ macro_rules! arity {
     ($hash:ident, $parameters:ident, $n:literal, $width:literal, $marker:ty) => {
         fn $parameters() -> &'static Parameters<$width> {
             static CELL: OnceLock<Parameters<$width>> = OnceLock::new();
-            CELL.get_or_init(|| {
-                Parameters::new(&export(&PoseidonConstants::<Scalar, $marker>::default()))
-            })
+            CELL.get_or_init(|| Parameters::new(&export(&PoseidonConstants::<Scalar, $marker>::default())))
         }
 
         #[doc = concat!("The Poseidon digest of ", $n, " field elements under `domain`.")]
