@@ -20,6 +20,11 @@ mod shape;
 pub mod trace;
 mod witness;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
