@@ -14,6 +14,7 @@ use crate::{
     gadgets::alloc,
     statement::scalar_from_address,
     testing::{Instance, KitCS, Pin},
+    tree::{Account, OpWitness, StateOp, StateTree},
 };
 
 const USER: Address = [0x11; 20];
@@ -378,6 +379,14 @@ fn only_escrow_issuance_and_stake_can_be_debited() {
         let (witness, data) = debit_by_hand(account, false);
         chunk(&witness, data).assert_refused_by("of a system account");
     }
+    // The products behind that row are bound to the address.
+    let (witness, data) = debit_by_hand(USER, false);
+    let mut instance = chunk(&witness, data);
+    let [two, three] = ["debit/two", "debit/three"].map(|row| instance.outputs_of(row)[0]);
+    instance.set(three, Scalar::ZERO);
+    assert_eq!(instance.first_unsatisfied().expect("a row").1, "entry/debit/three");
+    instance.set(two, Scalar::ZERO);
+    assert_eq!(instance.first_unsatisfied().expect("a row").1, "entry/debit/two");
     let (witness, data) = debit_by_hand(DEBITABLE[0], true);
     chunk(&witness, data).assert_refused_by("a new account is credited");
 }
@@ -504,6 +513,59 @@ fn chunks_cannot_be_reordered_left_out_or_doubled() {
     cycle.entries = [Some(EntryWitness { credit: true, ..a.entries[0].expect("an entry") }); 2];
     cycle.state = cycle.after();
     assert!(!accepted(&[a, b, c, cycle], data, &mut accounts()));
+}
+
+#[test]
+fn an_unused_entry_is_zero() {
+    let entries = mixed();
+    let last = plan(&entries).chunks[2].clone();
+    assert_eq!(last.entries[1], None);
+    // An entry that says something although it is not used.
+    for (value, row) in [
+        (EntryWitness { address: Scalar::ONE, ..EntryWitness::default() }, "entry/address if unused"),
+        (EntryWitness { nonce: Scalar::ONE, ..EntryWitness::default() }, "entry/nonce if there is none"),
+        (EntryWitness { balance_old: Scalar::ONE, ..EntryWitness::default() }, "entry/balance if there is none"),
+        (EntryWitness { next: Scalar::ONE, ..EntryWitness::default() }, "entry/next if not new"),
+    ] {
+        let mut witness = last.clone();
+        witness.entries[1] = Some(value);
+        let mut instance = chunk(&witness, statement(&entries));
+        let used = instance.output.ports.tree[2].selector.get_variable();
+        instance.set(used, Scalar::ZERO);
+        assert!(instance.unsatisfied().contains(&row), "{row}: {:?}", instance.unsatisfied());
+    }
+    // An amount would count in the sum without being in the digest.
+    let mut instance = chunk(&last, statement(&entries));
+    let amount = instance.outputs_of("amount/recompose")[1];
+    instance.set(amount, Scalar::ONE);
+    assert!(instance.unsatisfied().contains(&"entry/amount if unused"));
+}
+
+#[test]
+fn the_tree_says_the_same_messages() {
+    let mut now = accounts();
+    let entries = mixed();
+    let view = |view: &AccountView| Account { nonce: view.nonce, balance: view.balance };
+    let tree = StateTree::from_accounts(now.iter().map(|(key, account)| (*key, view(account)))).expect("a tree");
+    let mut ops = Vec::new();
+    for SettlementEntry { address, amount, credit } in entries.clone() {
+        let known = now.get(&address).copied();
+        let AccountView { nonce, balance } = known.unwrap_or(AccountView { nonce: 0, balance: 0 });
+        let balance = if credit { balance + amount } else { balance - amount };
+        let after = AccountView { nonce, balance };
+        let account = view(&after);
+        ops.push(match known {
+            Some(_) => StateOp::Set { address, account },
+            None => StateOp::Create { address, account },
+        });
+        now.insert(address, after);
+    }
+    let (witnesses, _) = tree.prove_ops(&ops).expect("operations");
+    let expected: Vec<_> = witnesses.iter().map(OpWitness::message).collect();
+    let chunks = plan(&entries).chunks;
+    let ports = chunks.iter().flat_map(|chunk| chunk.ports().tree);
+    let said: Vec<_> = ports.filter(|(used, _)| *used).map(|(_, message)| message).collect();
+    assert_eq!(said, expected);
 }
 
 #[test]
