@@ -267,6 +267,21 @@ impl<T> Instance<T> {
         Some((row, self.names[row].as_str()))
     }
 
+    /// Names of all rows that do not hold.
+    pub(crate) fn unsatisfied(&self) -> Vec<&str> {
+        let rows = self.products.iter().zip(&self.names);
+        rows.filter(|([a, b, c], _)| *a * *b != *c).map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// The private variables on the right of the rows whose name ends in `row`.
+    pub(crate) fn outputs_of(&self, row: &str) -> Vec<Variable> {
+        let output = |entry: &Entry| entry.matrix == 2 && self.names[entry.row as usize].ends_with(row);
+        (0..self.variables)
+            .filter(|column| self.entries[self.columns[*column].clone()].iter().any(output))
+            .map(|column| Variable::new_unchecked(Index::Aux(column)))
+            .collect()
+    }
+
     /// Whether every row holds.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.first_unsatisfied().is_none()

@@ -7,7 +7,7 @@ use nova_snark::frontend::{AllocatedBit, ConstraintSystem, num::AllocatedNum, so
 use proptest::prelude::*;
 use sha3::{Digest, Keccak256};
 
-use super::*;
+use super::{circuit::synthesize_with, native::Step, *};
 use crate::testing::{Instance, KitCS, Pin};
 use crate::{Engine, Scalar};
 
@@ -92,6 +92,47 @@ fn every_variable_is_determined() {
 }
 
 #[test]
+fn a_wrong_bit_anywhere_is_refused_by_its_own_row() {
+    // One bit is wrong and everything after it is computed from the wrong one,
+    // so that exactly one row stands between it and a forged permutation.
+    let state = random_state(12);
+    for (round, step, row) in [
+        (0, Step::Partial, "partial parity"),
+        (1, Step::Parity, "column parity"),
+        (12, Step::Theta, "theta"),
+        (22, Step::Chi, "chi"),
+        (23, Step::Partial, "partial parity"),
+        (23, Step::Chi, "chi"),
+    ] {
+        let instance = Instance::of(|cs: &mut KitCS| {
+            let sel = cs.given(true);
+            let sel = AllocatedBit::alloc(&mut *cs, sel)?;
+            let input = cs.given(&state);
+            synthesize_with(cs, &sel, input, |n, at, lanes| {
+                if (n, at) == (round, step) {
+                    lanes[3] ^= 1 << 17;
+                }
+            })
+        });
+        assert_eq!(instance.unsatisfied(), [row], "round {round}, {step:?}");
+        assert_ne!(values(&instance.output.output), pack_state(&keccak_f(&state)));
+    }
+}
+
+#[test]
+fn ports_are_the_packed_states() {
+    let mut instance = slot(true, Some(random_state(13)));
+    let ports = instance.output.1.clone();
+    for element in ports.input.iter().chain(&ports.output) {
+        let value = element.get_value().expect("a value");
+        instance.set(element.get_variable(), value + Scalar::from(1));
+        assert_eq!(instance.unsatisfied(), ["pack"]);
+        instance.set(element.get_variable(), value);
+    }
+    instance.assert_satisfied();
+}
+
+#[test]
 fn an_idle_slot_is_all_zero_whatever_it_is_given() {
     for input in [None, Some(random_state(10))] {
         let instance = slot(false, input);
@@ -106,7 +147,7 @@ fn the_idle_witness_does_not_pass_as_a_permutation() {
     let mut instance = slot(false, None);
     let sel = instance.output.0.get_variable();
     instance.set(sel, Scalar::from(1));
-    instance.assert_refused_by("xor3");
+    instance.assert_refused_by("partial parity");
 }
 
 #[test]

@@ -3,18 +3,18 @@
 use ff::Field;
 use nova_snark::frontend::{AllocatedBit, ConstraintSystem, LinearCombination, SynthesisError, num::AllocatedNum};
 
-use super::{
-    hash::synthesize_hash4,
-    native::{
-        CHUNK_ENTRIES, CHUNK_TREE_PORTS, DEBITABLE, EntryWitness, SETTLE_ELEMENTS, SettlementChunkWitness,
-        TREE_ELEMENTS, start,
-    },
+use super::native::{
+    CHUNK_ENTRIES, CHUNK_TREE_PORTS, DEBITABLE, EntryWitness, SETTLE_ELEMENTS, SettlementChunkWitness, TREE_ELEMENTS,
+    start,
 };
 use crate::{
     Scalar,
     gadgets::{
-        alloc, bit_as_num, bit_scalar, enforce_bits, enforce_implies, enforce_non_zero_if, enforce_zero_if,
-        range_check, select,
+        alloc, bit_as_num, bit_scalar, enforce_bits, enforce_implies, enforce_non_zero_if, enforce_zero_if, range_check,
+    },
+    poseidon::{
+        Domain,
+        gadget::{Gate, Input, Wire, hash4_wires},
     },
     statement::scalar_from_address,
 };
@@ -45,9 +45,8 @@ pub struct SettlementPorts {
 /// `sel`, `is_first` and `is_final` must already be boolean; that the last two
 /// imply the first is enforced here. `data_hi` and `data_lo` are the statement's.
 /// The witness may be missing while a shape is built and in an idle slot, where
-/// it is ignored and everything but the inside of the hashes is zero. The flags
-/// of the witness are not read. Cost: 1477
-/// constraints, 578 of them in the two hashes.
+/// everything is then zero. The witness's flags are not read. Cost: 1477
+/// constraints.
 pub fn synthesize_settlement<CS>(
     cs: &mut CS,
     sel: &AllocatedBit,
@@ -61,7 +60,10 @@ where
     CS: ConstraintSystem<Scalar>,
 {
     let idle = SettlementChunkWitness::default();
-    let witness = if sel.get_value() == Some(false) { Some(&idle) } else { witness };
+    let witness = match sel.get_value() {
+        Some(false) => witness.or(Some(&idle)),
+        _ => witness,
+    };
 
     enforce_implies(&mut cs.namespace(|| "first is active"), is_first, sel);
     enforce_implies(&mut cs.namespace(|| "final is active"), is_final, sel);
@@ -205,8 +207,7 @@ where
     enforce_bits(&mut cs.namespace(|| "balance"), updated.get_value(), 128, |lc| lc + updated.get_variable())?;
     enforce_debitable(&mut cs.namespace(|| "debit"), used, &credit, &address)?;
 
-    let hashed = synthesize_hash4(cs, [digest, &address, &amount, &bit_as_num(&credit)])?;
-    let digest = select(&mut cs.namespace(|| "digest"), used, &hashed, digest)?;
+    let digest = synthesize_digest(cs, used, [digest, &address, &amount, &bit_as_num(&credit)])?;
 
     let new = bit_as_num(&is_new);
     let plus = |a: Option<Scalar>, b: &AllocatedBit| Some(a? + bit_scalar(b.get_value()?));
@@ -224,6 +225,35 @@ where
         payload: [seq_insert, mode, address, next, zero.clone(), zero.clone(), zero.clone(), inserted],
     };
     Ok(Entry { digest, seq: seq_after, signed, ports: [change, insert] })
+}
+
+/// The digest after the entry, or the digest as it was if the entry is unused:
+/// used·(hash − digest) = after − digest.
+fn synthesize_digest<CS>(
+    cs: &mut CS,
+    used: &AllocatedBit,
+    inputs: [&AllocatedNum<Scalar>; 4],
+) -> Result<AllocatedNum<Scalar>, SynthesisError>
+where
+    CS: ConstraintSystem<Scalar>,
+{
+    let before = inputs[0];
+    let inputs = inputs.map(|input| Input::Wire(Wire::of(cs, input)));
+    let gate = Gate::selected(used);
+    let hash = hash4_wires(cs.namespace(|| "hash"), &gate, Domain::Settlement, &inputs)?;
+    let value = match used.get_value() {
+        Some(true) => hash.value(),
+        Some(false) => before.get_value(),
+        None => None,
+    };
+    let after = alloc(cs, value)?;
+    cs.enforce(
+        || "digest",
+        |lc| lc + used.get_variable(),
+        |_| hash.lc() - before.get_variable(),
+        |lc| lc + after.get_variable() - before.get_variable(),
+    );
+    Ok(after)
 }
 
 /// A debit is of escrow, issuance or stake: (used − credit)·Π(address − used·sᵢ) = 0.

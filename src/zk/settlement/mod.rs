@@ -3,7 +3,7 @@
 //!
 //! A settlement is a list of entries (address, amount, credit or debit), executed
 //! in order. The statement names its length (`data_hi`) and its digest
-//! (`data_lo`): `d₀ = START`, `d' = H4(settlement, d, address, amount, flags)` with
+//! (`data_lo`): `d₀ = start()`, `d' = H4(Settlement; d, address, amount, flags)` with
 //! flags 1 for a credit and 0 for a debit. A *chunk* is one slot's share of the
 //! list, two entries; only the last chunk of an odd list has one:
 //!
@@ -30,7 +30,6 @@
 //! that every leaf of the tree before the item holds a balance below 2^128.
 
 mod circuit;
-mod hash;
 mod native;
 mod plan;
 #[cfg(test)]
@@ -38,7 +37,7 @@ mod tests;
 
 pub use circuit::{SettlementPort, SettlementPorts, synthesize_settlement};
 pub use native::{
-    Address, CHUNK_ENTRIES, CHUNK_TREE_PORTS, DEBITABLE, EntryWitness, SETTLE_ELEMENTS, SettlementChunkWitness,
-    SettlementEntry, SettlementPortValues, SettlementState, TREE_ELEMENTS, settlement_digest, start,
+    CHUNK_ENTRIES, CHUNK_TREE_PORTS, DEBITABLE, EntryWitness, SETTLE_ELEMENTS, SettlementChunkWitness, SettlementEntry,
+    SettlementPortValues, SettlementState, TREE_ELEMENTS, settlement_digest, start,
 };
 pub use plan::{AccountView, PlanError, SettlementPlan, plan_settlement};

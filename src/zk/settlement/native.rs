@@ -2,27 +2,16 @@
 
 use ff::{Field, PrimeField};
 
-use super::hash::hash4;
 use crate::{
     Scalar,
+    accounts::{Address, ESCROW, ISSUANCE, STAKE},
     gadgets::bit_scalar,
+    poseidon::{Domain, hash4},
     statement::{SETTLEMENT_ENTRIES_PER_SEGMENT, scalar_from_address},
 };
 
-/// An Ethereum address, big-endian.
-pub type Address = [u8; 20];
-
-const fn system(number: u8) -> Address {
-    let mut address = [0; 20];
-    address[0] = 0xc0;
-    address[1] = 0xf0;
-    address[2] = 0x1d;
-    address[19] = number;
-    address
-}
-
 /// The accounts that a settlement may debit: escrow, issuance and stake.
-pub const DEBITABLE: [Address; 3] = [system(1), system(2), system(3)];
+pub const DEBITABLE: [Address; 3] = [ESCROW, ISSUANCE, STAKE];
 
 /// Entries of one chunk.
 pub const CHUNK_ENTRIES: usize = SETTLEMENT_ENTRIES_PER_SEGMENT as usize;
@@ -51,7 +40,7 @@ pub fn start() -> Scalar {
 
 /// One step of the digest.
 pub(super) fn absorb_entry(digest: Scalar, address: Scalar, amount: Scalar, credit: bool) -> Scalar {
-    hash4(&[digest, address, amount, bit_scalar(credit)])
+    hash4(Domain::Settlement, &[digest, address, amount, bit_scalar(credit)])
 }
 
 /// The statement's `data_lo` for a list; its `data_hi` is the list's length.

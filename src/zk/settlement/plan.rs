@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ff::{Field, PrimeField};
 use thiserror::Error;
 
-use super::native::{
-    Address, CHUNK_ENTRIES, DEBITABLE, EntryWitness, SettlementChunkWitness, SettlementEntry, SettlementState,
-};
+use super::native::{CHUNK_ENTRIES, DEBITABLE, EntryWitness, SettlementChunkWitness, SettlementEntry, SettlementState};
 use crate::{
     Scalar,
+    accounts::Address,
     statement::{MAX_SEGMENTS_PER_ITEM, scalar_from_address},
 };
 
@@ -93,7 +92,8 @@ pub struct SettlementPlan {
 /// `account` answers for the state before the settlement. `successor` gives, for
 /// an address that has no account there, the smallest key above it that has one;
 /// `None` at the end of the key space. Entries of the same settlement that
-/// create accounts are accounted for here. The end is written as `next` = 0.
+/// create accounts are accounted for here. The end is written as `next` = 0. The
+/// zero address always has an account (see [`crate::tree`]).
 ///
 /// # Errors
 /// [`PlanError`] when the list breaks a rule that the circuit enforces.
