@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod poseidon;
 pub mod statement;
+pub mod transfer;
 pub mod tree;
 
 pub use statement::{

@@ -52,11 +52,13 @@ pub enum Domain {
     Statement = 7,
     /// The challenges drawn from a finished chain (arity 2).
     Challenge = 8,
+    /// The block environment of an item (arity 8).
+    Env = 9,
 }
 
 impl Domain {
     /// Every domain, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Leaf,
         Self::Node,
         Self::Empty,
@@ -65,6 +67,7 @@ impl Domain {
         Self::Bus,
         Self::Statement,
         Self::Challenge,
+        Self::Env,
     ];
 
     const fn slot(self) -> usize {
