@@ -406,3 +406,23 @@ fn g2_from_bytes(bytes: &[u8]) -> Result<G2Affine, KeyError> {
         Err(KeyError::TauH)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No constructor yields such a header; the rule holds without them.
+    #[test]
+    fn the_declared_tau_is_refused_whatever_a_header_calls_itself() {
+        let key = Key::development(2).unwrap();
+        let header = KeyHeader {
+            origin: Origin::Ceremony,
+            ..key.header().clone()
+        };
+        let setup = Setup::Ceremony {
+            digest: header.digest(),
+        };
+        let refused = setup.admit(&header);
+        assert!(matches!(refused, Err(KeyError::DevelopmentKeyOnCeremony)));
+    }
+}

@@ -222,10 +222,27 @@ fn trap_another_satisfying_witness_is_not_canonical() {
     }
 }
 
+/// Section 3.2: the canonical check compares the public inputs as well.
+#[test]
+fn trap_canonical_inputs_are_compared() {
+    let canonical = leaves(9, 2);
+    let accepted = verify(&canonical, &prove(&canonical)).unwrap();
+    let params = WORLD.params.verifier();
+    let mut changed = canonical.clone();
+    changed[1].x[2] += Scalar::ONE;
+    assert!(matches!(
+        check_canonical(params, &changed, &accepted),
+        Err(VerifyError::NotCanonical)
+    ));
+    for wrong in [&canonical[..1], &[]] {
+        assert!(matches!(check_canonical(params, wrong, &accepted), Err(VerifyError::Form(_))));
+    }
+}
+
 /// Section 3.2: a free variable that no row uses (padding) is pinned as well.
 #[test]
 fn trap_padding_variables_are_pinned_too() {
-    // The same circuit declared with four more variables, which no row mentions.
+    // Nothing multiplies the last of the 2^k variables; the prover sets it anyway.
     let params = &WORLD.params;
     let canonical = leaves(4, 1);
     let mut padded = canonical[0].w.clone();

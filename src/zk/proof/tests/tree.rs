@@ -186,3 +186,32 @@ fn wrong_witnesses_are_typed_errors() {
     });
     assert!(matches!(cancelled, Err(ProveError::Cancelled(Stage::Spartan))));
 }
+
+#[test]
+fn the_number_of_leaves_under_a_node_is_bounded() {
+    use crate::proof::fold::{LEAVES_MAX, LeafInstance, PARTS_MAX, fold_aggregate, fold_item};
+    let params = WORLD.params.verifier();
+    let infinity = Commitment::infinity();
+    let leaf = LeafInstance { comm_w: infinity, x: vec![Scalar::ZERO; PLAN.io] };
+    let t = [infinity; PARTS_MAX - 1];
+    let item = fold_item(params, &vec![leaf; PARTS_MAX], &t).unwrap();
+    let lower = fold_aggregate(params, &[&item; PARTS_MAX], &t).unwrap();
+    let fits = LEAVES_MAX / lower.weights().len();
+    fold_aggregate(params, &vec![&lower; fits], &t[..fits - 1]).unwrap();
+    let error = fold_aggregate(params, &vec![&lower; fits + 1], &t[..fits]).unwrap_err();
+    assert!(matches!(error, FormError::Parts { max: LEAVES_MAX, .. }));
+}
+
+#[test]
+fn nodes_of_another_shape_are_refused() {
+    use crate::proof::fold::{LeafInstance, fold_item};
+    let plan = Plan { io: PLAN.io + 1, ..PLAN };
+    let shape = PaddedShape::new(&Synthetic::new(plan, 1).shape, LOG_SIZE).unwrap();
+    let other = ProofParams::development(shape).unwrap();
+    let leaf = LeafInstance { comm_w: Commitment::infinity(), x: vec![Scalar::ZERO; plan.io] };
+    let foreign = fold_item(other.verifier(), &[leaf], &[]).unwrap();
+    let item = Item::new(40, 1);
+    let proof = AggregateProof { comm_t: vec![Commitment::infinity()], root: item.proof.root };
+    let result = accept(&[item.accepted.node(), &foreign], &proof);
+    assert!(matches!(result, Err(VerifyError::Form(FormError::PublicInputs { leaf: 1, .. }))));
+}
