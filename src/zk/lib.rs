@@ -27,5 +27,3 @@ pub use statement::{
 pub type Engine = nova_snark::provider::Bn256EngineKZG;
 /// BN254's scalar field, the field of every constraint.
 pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
-
-pub mod secp256k1;
