@@ -52,12 +52,26 @@ pub enum Domain {
     Statement = 7,
     /// The challenges drawn from a finished chain (arity 2).
     Challenge = 8,
+    /// The block environment of an item (arity 8).
+    Env = 9,
+    /// The running digest of a settlement's entries (arity 4).
+    Settlement = 10,
 }
 
 impl Domain {
     /// Every domain, in the order of its number.
-    pub const ALL: [Self; 8] =
-        [Self::Leaf, Self::Node, Self::Empty, Self::Rest, Self::Root, Self::Bus, Self::Statement, Self::Challenge];
+    pub const ALL: [Self; 10] = [
+        Self::Leaf,
+        Self::Node,
+        Self::Empty,
+        Self::Rest,
+        Self::Root,
+        Self::Bus,
+        Self::Statement,
+        Self::Challenge,
+        Self::Env,
+        Self::Settlement,
+    ];
 
     const fn slot(self) -> usize {
         self as usize - 1

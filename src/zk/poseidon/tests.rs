@@ -13,7 +13,7 @@ macro_rules! twin {
         proptest! {
             #![proptest_config(ProptestConfig::with_cases(16))]
             #[test]
-            fn $name(bytes in proptest::array::uniform::<_, $n>(any::<[u8; 32]>()), d in 0usize..8) {
+            fn $name(bytes in proptest::array::uniform::<_, $n>(any::<[u8; 32]>()), d in 0usize..Domain::ALL.len()) {
                 let inputs = bytes.map(scalar);
                 let domain = Domain::ALL[d];
                 let constants = PoseidonConstants::<Scalar, $marker>::default();
