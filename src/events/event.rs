@@ -119,8 +119,18 @@ pub struct SettlementEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Field names are the terms of the protocol; units are in their types.
 pub enum Event {
-    GenesisLoaded { genesis_hash: B256, chain_id: u64, rules_version: u32, state_root: B256, supply: Zkpow, time_ms: u64 },
-    BlockDecided { header: Box<BlockHeader>, body: Box<BlockBody> },
+    GenesisLoaded {
+        genesis_hash: B256,
+        chain_id: u64,
+        rules_version: u32,
+        state_root: B256,
+        supply: Zkpow,
+        time_ms: u64,
+    },
+    BlockDecided {
+        header: Box<BlockHeader>,
+        body: Box<BlockBody>,
+    },
     TransactionExecuted {
         item: ItemIndex,
         hash: B256,
