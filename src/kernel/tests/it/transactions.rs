@@ -1,14 +1,30 @@
 //! Signed transfers.
 
-use crowdfold_events::{Address, Signer};
+use alloy_primitives::Bytes;
+use crowdfold_events::{Address, B256};
+use crowdfold_execution::{
+    TransactionKind,
+    gas::transfer_gas,
+    wallet::{Transfer, Wallet},
+};
 
-pub fn transfer(from: &Signer, _chain_id: u64, nonce: u64, to: Address, value: u128, max_fee: u128, data: &[u8]) -> Vec<u8> {
-    let mut raw = from.address().to_vec();
-    raw.extend_from_slice(&u128::from(nonce).to_be_bytes());
-    raw.extend_from_slice(to.as_slice());
-    raw.extend_from_slice(&value.to_be_bytes());
-    raw.extend_from_slice(&max_fee.to_be_bytes());
-    raw.resize(96, 0);
-    raw.extend_from_slice(data);
-    raw
+pub fn transfer(from: &Wallet, chain_id: u64, nonce: u64, to: Address, value: u128, max_fee: u128, data: &[u8]) -> Vec<u8> {
+    from.sign(&Transfer {
+        kind: TransactionKind::Eip1559,
+        chain_id,
+        nonce,
+        to,
+        value,
+        gas_limit: transfer_gas(data),
+        max_fee,
+        max_priority_fee: 0,
+        data: Bytes::copy_from_slice(data),
+    })
+}
+
+/// The wallet with the key of [`crate::world::signer`].
+pub fn wallet(n: u8) -> Wallet {
+    let mut key = B256::repeat_byte(0x11);
+    key[31] = n;
+    Wallet::from_key(key).unwrap()
 }

@@ -6,8 +6,10 @@ use crowdfold_config::{Allocation, DEMO, Genesis};
 use crowdfold_events::{Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId};
 use crowdfold_kernel::{
     AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit, meets_work,
-    model::TaskStatus, registration_hash, vm::ItemStatement,
+    model::TaskStatus, registration_hash,
 };
+
+use crowdfold_zk::statement::ItemStatement;
 
 use crate::transactions;
 
@@ -171,7 +173,7 @@ impl World {
     }
 
     pub fn transfer_with(&mut self, from: u8, to: Address, value: u128, data: &[u8], max_fee: Option<u128>) -> B256 {
-        let from = signer(from);
+        let from = transactions::wallet(from);
         let nonce = self.nonces.entry(from.address()).or_default();
         let max_fee = max_fee.unwrap_or_else(|| self.state.next_base_fee() * 2);
         let raw = transactions::transfer(&from, self.state.genesis().chain_id, *nonce, to, value, max_fee, data);
