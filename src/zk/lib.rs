@@ -4,13 +4,19 @@
 //! curve arithmetic excepted), so that a browser can run it.
 
 pub mod accounts;
+pub mod bus;
 pub mod gadgets;
+pub mod item;
 pub mod keccak;
 pub mod poseidon;
+pub mod proof;
+pub mod secp256k1;
+pub mod segment;
 pub mod settlement;
 pub mod statement;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod transfer;
 pub mod tree;
 
 pub use statement::{

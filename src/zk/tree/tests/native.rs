@@ -19,10 +19,7 @@ fn naive_root(leaves: &[Leaf]) -> Scalar {
     let mut empty = hash8(Domain::Empty, &[Scalar::ZERO; 8]);
     for _ in 0..DEPTH {
         digests.resize(digests.len().next_multiple_of(4), empty);
-        digests = digests
-            .chunks(4)
-            .map(|c| hash4(Domain::Node, &[c[0], c[1], c[2], c[3]]))
-            .collect();
+        digests = digests.chunks(4).map(|c| hash4(Domain::Node, &[c[0], c[1], c[2], c[3]])).collect();
         empty = hash4(Domain::Node, &[empty; 4]);
     }
     digests[0]
@@ -30,8 +27,7 @@ fn naive_root(leaves: &[Leaf]) -> Scalar {
 
 #[test]
 fn genesis_root_follows_the_definition() {
-    let accounts = [5u8, 3, 9, 200, 77]
-        .map(|n| (address(n), account(u64::from(n), u128::MAX - u128::from(n))));
+    let accounts = [5u8, 3, 9, 200, 77].map(|n| (address(n), account(u64::from(n), u128::MAX - u128::from(n))));
     let tree = StateTree::from_accounts(accounts).unwrap();
     let mut sorted: Vec<_> = accounts.to_vec();
     sorted.push(([0; 20], Account::default()));
@@ -47,28 +43,11 @@ fn genesis_root_follows_the_definition() {
         })
         .collect();
     assert_eq!(tree.tree_root(), naive_root(&leaves));
-    assert_eq!(
-        tree.root(),
-        hash4(
-            Domain::Root,
-            &[
-                tree.tree_root(),
-                Scalar::from(6),
-                Scalar::ZERO,
-                Scalar::ZERO
-            ]
-        )
-    );
+    assert_eq!(tree.root(), hash4(Domain::Root, &[tree.tree_root(), Scalar::from(6), Scalar::ZERO, Scalar::ZERO]));
     assert_eq!(tree.iter().collect::<Vec<_>>(), sorted);
     assert_eq!((tree.len(), tree.leaf_count()), (6, 6));
-    assert_eq!(
-        StateTree::from_accounts(tree.iter()).unwrap().root(),
-        tree.root()
-    );
-    assert_eq!(
-        StateTree::from_accounts([accounts[0], accounts[0]]).unwrap_err(),
-        TreeError::Exists(accounts[0].0)
-    );
+    assert_eq!(StateTree::from_accounts(tree.iter()).unwrap().root(), tree.root());
+    assert_eq!(StateTree::from_accounts([accounts[0], accounts[0]]).unwrap_err(), TreeError::Exists(accounts[0].0));
 }
 
 /// Random changes: `create` decides for unknown addresses only.
@@ -137,50 +116,17 @@ proptest! {
 fn a_wrong_change_leaves_the_tree_alone() {
     let mut tree = StateTree::from_accounts([(address(1), account(0, 5))]).unwrap();
     let root = tree.root();
-    let good = StateOp::Set {
-        address: address(1),
-        account: account(1, 4),
-    };
-    let new = StateOp::Create {
-        address: address(2),
-        account: account(0, 1),
-    };
+    let good = StateOp::Set { address: address(1), account: account(1, 4) };
+    let new = StateOp::Create { address: address(2), account: account(0, 1) };
     for (ops, error) in [
-        (
-            vec![
-                good,
-                StateOp::Set {
-                    address: address(2),
-                    account: account(0, 0),
-                },
-            ],
-            TreeError::Missing(address(2)),
-        ),
-        (
-            vec![
-                good,
-                StateOp::Create {
-                    address: address(1),
-                    account: account(0, 0),
-                },
-            ],
-            TreeError::Exists(address(1)),
-        ),
+        (vec![good, StateOp::Set { address: address(2), account: account(0, 0) }], TreeError::Missing(address(2))),
+        (vec![good, StateOp::Create { address: address(1), account: account(0, 0) }], TreeError::Exists(address(1))),
         (vec![new, new], TreeError::Exists(address(2))),
-        (
-            vec![StateOp::Create {
-                address: [0; 20],
-                account: account(0, 0),
-            }],
-            TreeError::Exists([0; 20]),
-        ),
+        (vec![StateOp::Create { address: [0; 20], account: account(0, 0) }], TreeError::Exists([0; 20])),
     ] {
         assert_eq!(tree.apply(&ops).unwrap_err(), error);
         assert_eq!(tree.prove_ops(&ops).unwrap_err(), error);
-        assert_eq!(
-            (tree.root(), tree.len(), tree.get(&address(1))),
-            (root, 2, Some(account(0, 5)))
-        );
+        assert_eq!((tree.root(), tree.len(), tree.get(&address(1))), (root, 2, Some(account(0, 5))));
     }
     assert_eq!(tree.apply(&[]).unwrap(), root);
 }
