@@ -254,7 +254,7 @@ fn every_variable_is_determined() {
                 None => {}
             }
         }
-        let mut expected: Vec<usize> = expected.into_iter().map(|variable| index(variable)).collect();
+        let mut expected: Vec<usize> = expected.into_iter().map(index).collect();
         expected.sort_unstable();
         // The inverse of an unused entry's amount, zero, is free as well.
         let lacks = witness.entries[1].is_none();
@@ -267,7 +267,7 @@ fn every_variable_is_determined() {
 fn index(variable: nova_snark::frontend::Variable) -> usize {
     match variable.get_unchecked() {
         nova_snark::frontend::Index::Aux(i) => i,
-        nova_snark::frontend::Index::Input(_) => panic!("a private variable"),
+        nova_snark::frontend::Index::Input(_) => unreachable!("a private variable"),
     }
 }
 
