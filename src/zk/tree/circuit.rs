@@ -45,7 +45,7 @@ use nova_snark::frontend::{
     AllocatedBit, ConstraintSystem, LinearCombination, SynthesisError, Variable, num::AllocatedNum,
 };
 
-use super::{ARITY, DEPTH, KEY_BITS, Leaf, OpMode, OpWitness, empty_hash, empty_rest};
+use super::{ARITY, DEPTH, KEY_BITS, Leaf, OpMode, OpWitness, empty_hash, empty_rest, key_scalar};
 use crate::{
     Scalar,
     poseidon::{
@@ -70,41 +70,52 @@ pub struct TreeOpPorts {
 }
 
 /// The witness as field elements; zeros when idle.
-struct Values {
-    link: bool,
-    insert: bool,
-    message: [Scalar; 8],
-    old: [Scalar; 5],
-    new: [Scalar; 5],
+#[derive(Clone)]
+pub(super) struct Values {
+    pub(super) link: bool,
+    pub(super) insert: bool,
+    pub(super) message: [Scalar; 8],
+    pub(super) old: [Scalar; 5],
+    pub(super) new: [Scalar; 5],
+    /// 1 if a link's next is 0.
+    pub(super) ends: Scalar,
+    /// Of a link's next if that is not 0.
+    pub(super) inverse: Scalar,
     /// Position within the parent, from the leaves upwards.
-    positions: [u8; DEPTH],
+    pub(super) positions: [u8; DEPTH],
     /// In the order in which [`children`] takes them.
-    siblings: [[Scalar; ARITY - 1]; DEPTH],
+    pub(super) siblings: [[Scalar; ARITY - 1]; DEPTH],
 }
 
 impl Values {
-    const IDLE: Self = Self {
+    pub(super) const IDLE: Self = Self {
         link: false,
         insert: false,
         message: [Scalar::ZERO; 8],
         old: [Scalar::ZERO; 5],
         new: [Scalar::ZERO; 5],
+        ends: Scalar::ZERO,
+        inverse: Scalar::ZERO,
         positions: [0; DEPTH],
         siblings: [[Scalar::ZERO; ARITY - 1]; DEPTH],
     };
 
-    fn of(op: &OpWitness) -> Self {
+    pub(super) fn of(op: &OpWitness) -> Self {
+        let link = op.mode == OpMode::Link;
+        let next = if link { key_scalar(&op.old.next) } else { Scalar::ZERO };
         let positions: [u8; DEPTH] = std::array::from_fn(|level| (op.index >> (2 * level) & 3) as u8);
         let siblings = std::array::from_fn(|level| {
             let [a, b, c] = op.siblings[level];
             if positions[level] < 2 { [a, b, c] } else { [c, a, b] }
         });
         Self {
-            link: op.mode == OpMode::Link,
+            link,
             insert: op.mode == OpMode::Insert,
             message: op.message(),
             old: op.old.elements(),
             new: op.new.elements(),
+            ends: Scalar::from(u64::from(link && next == Scalar::ZERO)),
+            inverse: next.invert().unwrap_or(Scalar::ZERO),
             positions,
             siblings,
         }
@@ -132,7 +143,18 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
         (Some(true), Some(op)) => Some(Values::of(op)),
         (Some(true), None) => return Err(SynthesisError::AssignmentMissing),
     };
-    let values = values.as_ref();
+    synthesize_values(cs, sel, root_in, leaf_count_in, next_seq_in, values.as_ref())
+}
+
+/// The slot over values that nothing has checked.
+pub(super) fn synthesize_values<CS: ConstraintSystem<Scalar>>(
+    cs: &mut CS,
+    sel: &AllocatedBit,
+    root_in: &Num,
+    leaf_count_in: &Num,
+    next_seq_in: &Num,
+    values: Option<&Values>,
+) -> Result<TreeOpPorts, SynthesisError> {
     let one = CS::one();
     let s = sel.get_variable();
     let gate = Gate::selected(sel);
@@ -283,23 +305,17 @@ fn enforce_order<CS: ConstraintSystem<Scalar>>(
     let (low_v, key_v, next_v) = (low.get_variable(), key.get_variable(), next.get_variable());
     let top = Scalar::from(2).pow_vartime([KEY_BITS as u64]);
     let link = values.map(|v| v.link);
-    let scalar = |value: Option<Scalar>| {
-        if link == Some(true) { value } else { link.map(|_| Scalar::ZERO) }
-    };
-
-    let ends = link.zip(next.get_value()).map(|(l, n)| l && n == Scalar::ZERO);
-    let ends_value = ends.map(|e| Scalar::from(u64::from(e)));
-    let z = number(cs, "end of list", ends_value)?.get_variable();
-    let inverse = next.get_value().map(|n| n.invert().unwrap_or(Scalar::ZERO));
-    let w = number(cs, "inverse of next", scalar(inverse))?.get_variable();
+    let scalar = |value: Option<Scalar>| if link == Some(true) { value } else { link.map(|_| Scalar::ZERO) };
+    let z_value = values.map(|v| v.ends);
+    let z = number(cs, "end of list", z_value)?.get_variable();
+    let w = number(cs, "inverse of next", values.map(|v| v.inverse))?.get_variable();
     cs.enforce(|| "end has no next", |lc| lc + z, |lc| lc + next_v, |lc| lc);
     cs.enforce(|| "no next is the end", |lc| lc + next_v, |lc| lc + w, |lc| lc + l - z);
     cs.enforce(|| "inverse or zero", |lc| lc + w, |lc| lc + one - l + z, |lc| lc);
 
     let one_value = Scalar::ONE;
     let above_low = key.get_value().zip(low.get_value()).map(|(k, o)| k - o - one_value);
-    let below_next =
-        key.get_value().zip(next.get_value()).zip(ends_value).map(|((k, n), z)| n + top * z - k - one_value);
+    let below_next = key.get_value().zip(next.get_value()).zip(z_value).map(|((k, n), z)| n + top * z - k - one_value);
     let above = range_bits(cs, "above low", scalar(above_low))?;
     cs.enforce(|| "key above low", |lc| lc + l, |lc| lc + key_v - low_v - one, |_| weighted(&above));
     let below = range_bits(cs, "below next", scalar(below_next))?;

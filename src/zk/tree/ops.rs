@@ -144,17 +144,24 @@ impl OpWitness {
         })
     }
 
-    /// Verifies the operations of one item: each one, numbers from 0, and that
-    /// each begins where the one before ended.
+    /// Verifies the operations of one item: each one, numbers from 0, that each
+    /// begins where the one before ended, and that link and insert come in
+    /// pairs of the same key and next.
     ///
     /// # Errors
     /// As [`OpWitness::verify`], and [`TreeError::Chain`].
     pub fn verify_all(ops: &[Self]) -> Result<(), TreeError> {
         for (position, op) in ops.iter().enumerate() {
-            let follows = position.checked_sub(1).map(|p| &ops[p]).is_none_or(|last| {
+            let last = position.checked_sub(1).map(|p| &ops[p]);
+            let follows = last.is_none_or(|last| {
                 last.root_after == op.root_before && last.leaf_count_after() == op.leaf_count_before
             });
-            if !follows || op.seq as usize != position {
+            let paired = match last.filter(|last| last.mode == OpMode::Link) {
+                Some(link) => op.mode == OpMode::Insert && (op.new.key, op.new.next) == (link.new.next, link.old.next),
+                None => op.mode != OpMode::Insert,
+            };
+            let left_alone = op.mode == OpMode::Link && position + 1 == ops.len();
+            if !follows || !paired || left_alone || op.seq as usize != position {
                 return Err(TreeError::Chain { position });
             }
             op.verify()?;

@@ -1,11 +1,14 @@
 //! The slot against its native twin, its rules one by one, its cost.
 
 use ff::Field;
-use nova_snark::frontend::{AllocatedBit, ConstraintSystem, Variable, num::AllocatedNum};
+use nova_snark::frontend::{AllocatedBit, ConstraintSystem, Index, Variable, num::AllocatedNum};
 use proptest::prelude::*;
 
 use super::{
-    super::{circuit::synthesize_tree_op, *},
+    super::{
+        circuit::{Values, synthesize_tree_op, synthesize_values},
+        *,
+    },
     native::{account, address},
 };
 use crate::testing::Instance;
@@ -30,6 +33,27 @@ fn slot(op: Option<&OpWitness>, root_in: Scalar, leaf_count_in: u64, seq_in: u64
         let leaf_count_in = number("leaf count in", Scalar::from(leaf_count_in))?;
         let seq_in = number("seq in", Scalar::from(seq_in))?;
         let out = synthesize_tree_op(cs, &sel, &root_in, &leaf_count_in, &seq_in, given)?;
+        Ok(Ports {
+            sel: sel.get_variable(),
+            message: out.message.map(|n| n.get_variable()),
+            root_out: out.root_out.get_variable(),
+            leaf_count_out: out.leaf_count_out.get_variable(),
+            next_seq_out: out.next_seq_out.get_variable(),
+        })
+    })
+}
+
+/// The slot over values that need not be honest, and the outputs' numbers.
+fn forged(sel: bool, values: &Values, op: &OpWitness) -> Instance<Ports> {
+    Instance::of(|cs| {
+        let given = cs.given(values);
+        let selected = cs.given(sel);
+        let sel = AllocatedBit::alloc(cs.namespace(|| "sel"), selected)?;
+        let mut number = |value: Scalar| AllocatedNum::alloc(cs.namespace(|| "in"), || Ok(value));
+        let root_in = number(op.root_before)?;
+        let count = number(Scalar::from(op.leaf_count_before))?;
+        let seq_in = number(Scalar::from(u64::from(op.seq)))?;
+        let out = synthesize_values(cs, &sel, &root_in, &count, &seq_in, given)?;
         Ok(Ports {
             sel: sel.get_variable(),
             message: out.message.map(|n| n.get_variable()),
@@ -373,4 +397,146 @@ fn cost_is_pinned() {
     // Less the test's own selector.
     let found = (pin.constraints - 1, pin.variables - 4, pin.non_zeros, pin.digest.as_str());
     assert_eq!(found, (10_495, 10_534, 172_869, "1ee431a54557c6b9"));
+}
+
+/// One lie at a time about the message, the modes and the list's end.
+#[test]
+fn lies_are_refused_by_their_row() {
+    let (tree, [update, link, insert]) = scene(key(15));
+    type Lie = fn(&mut Values);
+    let lies: [(bool, &OpWitness, Lie, &str); 22] = [
+        (true, &update, |v| (v.link, v.insert) = (true, true), "one mode"),
+        (true, &update, |v| v.message[1] = Scalar::ONE, "mode number"),
+        (true, &update, |v| v.message[2] += Scalar::ONE, "update: old key"),
+        (true, &update, |v| v.message[3] = Scalar::ONE, "next of link and insert only"),
+        (true, &update, |v| v.message[4] += Scalar::ONE, "value before 0"),
+        (true, &update, |v| v.message[5] += Scalar::ONE, "value before 1"),
+        (true, &update, |v| v.message[6] += Scalar::ONE, "new value 0"),
+        (true, &update, |v| v.message[7] += Scalar::ONE, "new value 1"),
+        (true, &link, |v| v.message[2] += Scalar::ONE, "new next"),
+        (true, &link, |v| v.message[3] += Scalar::ONE, "link: old next"),
+        (true, &link, |v| v.message[4] = Scalar::ONE, "value before 0"),
+        (true, &link, |v| v.message[5] = Scalar::ONE, "value before 1"),
+        (true, &link, |v| v.message[6] = Scalar::ONE, "value after 0 of update and insert only"),
+        (true, &link, |v| v.message[7] = Scalar::ONE, "value after 1 of update and insert only"),
+        (true, &insert, |v| v.message[2] += Scalar::ONE, "new key"),
+        (true, &insert, |v| v.message[3] += Scalar::ONE, "new next"),
+        (true, &insert, |v| v.message[4] = Scalar::ONE, "value before 0"),
+        (true, &insert, |v| v.message[6] += Scalar::ONE, "new value 0"),
+        (false, &update, |v| (*v).clone_from(&Values { link: true, ..Values::IDLE }), "one mode"),
+        (false, &update, |v| (*v).clone_from(&Values { insert: true, ..Values::IDLE }), "one mode"),
+        (
+            false,
+            &update,
+            |v| {
+                *v = Values::IDLE;
+                v.message[2] = Scalar::ONE
+            },
+            "idle key",
+        ),
+        (
+            false,
+            &update,
+            |v| {
+                *v = Values::IDLE;
+                v.positions[9] = 2
+            },
+            "idle index",
+        ),
+    ];
+    for (sel, op, lie, row) in lies {
+        let mut values = Values::of(op);
+        lie(&mut values);
+        forged(sel, &values, op).assert_refused_by(row);
+    }
+
+    // A key beyond the successor, below an end that only the prover sees.
+    let set = StateOp::Set { address: key(10), account: account(0, 0) };
+    let mut beyond = tree.prove_ops(&[set]).unwrap().0.remove(0);
+    beyond.mode = OpMode::Link;
+    beyond.new = Leaf { next: key(25), ..beyond.old };
+    let beyond = rooted(beyond);
+    let mut values = Values::of(&beyond);
+    let (new, next) = (key_scalar(&key(25)), key_scalar(&key(20)));
+    let top = Scalar::from(2).pow_vartime([160]);
+    values.ends = (new + Scalar::ONE - next) * top.invert().unwrap();
+    values.inverse = (Scalar::ONE - values.ends) * next.invert().unwrap();
+    forged(true, &values, &beyond).assert_refused_by("end has no next");
+
+    let (_, [_, last, _]) = scene(key(40));
+    let mut values = Values::of(&last);
+    values.inverse = Scalar::from(5);
+    forged(true, &values, &last).assert_refused_by("inverse or zero");
+    values = Values::of(&last);
+    values.ends = Scalar::ZERO;
+    forged(true, &values, &last).assert_refused_by("no next is the end");
+}
+
+/// Two bits that together keep their sum.
+#[test]
+fn bits_are_boolean() {
+    let (_, [update, link, _]) = scene(key(15));
+    let at = |variable: Variable, offset: usize| match variable.get_unchecked() {
+        Index::Aux(i) => Variable::new_unchecked(Index::Aux(i + offset)),
+        Index::Input(_) => panic!("ports are private"),
+    };
+    // Behind the message: five old fields, four new ones, the end's two.
+    let first = 1 + 5 + 4 + 2;
+    for (op, name, start, len) in [
+        (&link, "above low", first, 160),
+        (&link, "below next", first + 160, 160),
+        (&update, "position", first + 320, 32),
+    ] {
+        let mut instance = honest(op);
+        let last_port = instance.output.message[7];
+        for bit in 0..len - 1 {
+            let low = at(last_port, start + bit);
+            let high = at(last_port, start + bit + 1);
+            let (a, b) = (instance.value(low), instance.value(high));
+            instance.set(low, a + Scalar::from(2));
+            instance.set(high, b - Scalar::ONE);
+            instance.assert_refused_by(&format!("{name} {bit}"));
+            instance.set(low, a);
+            instance.set(high, b);
+        }
+    }
+}
+
+#[test]
+fn outputs_are_refused_by_their_row() {
+    for op in &scene(key(15)).1 {
+        let mut instance = honest(op);
+        let ports = &instance.output;
+        for (port, row) in [
+            (ports.message[0], "seq"),
+            (ports.root_out, "root after"),
+            (ports.leaf_count_out, "leaf count after"),
+            (ports.next_seq_out, "next seq after"),
+        ] {
+            let value = instance.value(port);
+            instance.set(port, value + Scalar::ONE);
+            instance.assert_refused_by(row);
+            instance.set(port, value);
+        }
+    }
+}
+
+/// Children that are not those of the path are refused before they are hashed:
+/// some variable is held by every swap alone.
+#[test]
+fn swaps_are_constrained() {
+    let (_, [update, ..]) = scene(key(15));
+    let mut instance = honest(&update);
+    let Index::Aux(end) = instance.output.root_out.get_unchecked() else { panic!("ports are private") };
+    let mut held = std::collections::BTreeSet::new();
+    for column in 0..end {
+        let variable = Variable::new_unchecked(Index::Aux(column));
+        let value = instance.value(variable);
+        instance.set(variable, value + Scalar::ONE);
+        if let Some((_, name)) = instance.first_unsatisfied().filter(|(_, name)| name.ends_with(" swap")) {
+            held.insert(name.to_owned());
+        }
+        instance.set(variable, value);
+    }
+    assert_eq!(held.len(), DEPTH * 2 * 3);
 }

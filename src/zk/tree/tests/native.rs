@@ -130,3 +130,99 @@ fn a_wrong_change_leaves_the_tree_alone() {
     }
     assert_eq!(tree.apply(&[]).unwrap(), root);
 }
+
+/// Operations of one update and one creation.
+fn some_ops() -> Vec<OpWitness> {
+    let tree = StateTree::from_accounts([(address(1), account(3, 5))]).unwrap();
+    let ops = [
+        StateOp::Set { address: address(1), account: account(u64::MAX, u128::MAX) },
+        StateOp::Create { address: address(2), account: account(0, 1) },
+    ];
+    tree.prove_ops(&ops).unwrap().0
+}
+
+#[test]
+fn encoding_is_one_to_one() {
+    for op in some_ops() {
+        let bytes = op.to_bytes();
+        assert_eq!(bytes.len(), OpWitness::ENCODED_LEN);
+        assert_eq!(OpWitness::from_bytes(&bytes).unwrap(), op);
+        // Every byte counts, and what is read is what is written.
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 0x40;
+            if let Ok(read) = OpWitness::from_bytes(&other) {
+                assert_ne!(read, op);
+                assert_eq!(read.to_bytes(), other);
+            }
+        }
+        for len in [0, bytes.len() - 1] {
+            assert_eq!(OpWitness::from_bytes(&bytes[..len]), Err(TreeError::Malformed(Malformed::Length(len))));
+        }
+        let long = [&bytes[..], &[0]].concat();
+        assert_eq!(OpWitness::from_bytes(&long), Err(TreeError::Malformed(Malformed::Length(long.len()))));
+
+        let codec = bincode::config::standard();
+        let wrapped = bincode::serde::encode_to_vec(&op, codec).unwrap();
+        assert_eq!(bincode::serde::decode_from_slice::<OpWitness, _>(&wrapped, codec).unwrap().0, op);
+        let long = bincode::serde::encode_to_vec(long, codec).unwrap();
+        assert!(bincode::serde::decode_from_slice::<OpWitness, _>(&long, codec).is_err());
+    }
+}
+
+#[test]
+fn field_elements_must_be_canonical() {
+    let bytes = some_ops()[0].to_bytes();
+    // Old rest, new rest, both roots, every sibling.
+    let starts = [17 + 64, 17 + 96 + 64].into_iter().chain((17 + 192..bytes.len()).step_by(32));
+    let mut modulus = (-Scalar::ONE).to_repr();
+    modulus.as_mut()[0] += 1;
+    let mut seen = 0;
+    for at in starts {
+        let mut other = bytes.clone();
+        other[at..at + 32].copy_from_slice(modulus.as_ref());
+        assert_eq!(OpWitness::from_bytes(&other), Err(TreeError::Malformed(Malformed::Scalar(at))));
+        seen += 1;
+    }
+    assert_eq!(seen, 2 + 2 + 3 * DEPTH);
+    let mut mode = bytes;
+    mode[0] = 3;
+    assert_eq!(OpWitness::from_bytes(&mode), Err(TreeError::Malformed(Malformed::Mode(3))));
+}
+
+#[test]
+fn paths_are_checked() {
+    for op in some_ops() {
+        for level in 0..DEPTH {
+            for at in 0..3 {
+                let mut other = op.clone();
+                other.siblings[level][at] += Scalar::ONE;
+                assert_eq!(other.verify(), Err(TreeError::Path { index: op.index, which: Side::Before }));
+            }
+        }
+        let mut other = op.clone();
+        other.root_after += Scalar::ONE;
+        assert_eq!(other.verify(), Err(TreeError::Path { index: op.index, which: Side::After }));
+    }
+}
+
+/// A link alone, an insert alone, and an insert of another key.
+#[test]
+fn link_and_insert_come_in_pairs() {
+    let [update, link, insert]: [OpWitness; 3] = some_ops().try_into().unwrap();
+    let renumbered = |ops: &[&OpWitness]| -> Vec<OpWitness> {
+        let number = |(seq, op): (u32, &&OpWitness)| OpWitness { seq, ..(*op).clone() };
+        (0..).zip(ops).map(number).collect()
+    };
+    OpWitness::verify_all(&renumbered(&[&update, &link, &insert])).unwrap();
+    OpWitness::verify_all(&renumbered(&[&link, &insert])).unwrap();
+    for (ops, position) in [(vec![&insert], 0), (vec![&update, &link], 1), (vec![&link, &link, &insert], 1)] {
+        assert_eq!(OpWitness::verify_all(&renumbered(&ops)), Err(TreeError::Chain { position }));
+    }
+    let mut other = insert.clone();
+    other.new.key[19] ^= 1;
+    assert_eq!(OpWitness::verify_all(&renumbered(&[&link, &other])), Err(TreeError::Chain { position: 1 }));
+    let mut gap = renumbered(&[&link, &insert]);
+    gap[1].seq = 2;
+    assert_eq!(OpWitness::verify_all(&gap), Err(TreeError::Chain { position: 1 }));
+}
