@@ -93,8 +93,18 @@ pub struct SettlementEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Field names are the terms of the protocol; units are in their types.
 pub enum Event {
-    GenesisLoaded { genesis_hash: B256, chain_id: u64, rules_version: u32, state_root: B256, supply: Zkpow, time_ms: u64 },
-    BlockDecided { header: Box<BlockHeader>, body: Box<BlockBody> },
+    GenesisLoaded {
+        genesis_hash: B256,
+        chain_id: u64,
+        rules_version: u32,
+        state_root: B256,
+        supply: Zkpow,
+        time_ms: u64,
+    },
+    BlockDecided {
+        header: Box<BlockHeader>,
+        body: Box<BlockBody>,
+    },
     TransactionExecuted {
         item: ItemIndex,
         hash: B256,
@@ -108,20 +118,67 @@ pub enum Event {
         pre_root: B256,
         post_root: B256,
     },
-    MessageRefused { hash: B256, sender: Address, reason: u16 },
-    HeartbeatsRecorded { bitmap: Vec<u8> },
-    PluginRegistered { plugin: Address },
-    AdmissionPassed { plugin: Address, task: TaskId },
-    PluginActivated { plugin: Address },
-    PluginDeactivated { plugin: Address, reason: InactiveReason },
-    PluginSuspended { plugin: Address, debt: Zkpow },
-    PluginReinstated { plugin: Address },
-    WithdrawRequested { plugin: Address, fee: Zkpow },
-    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow },
-    TaskAssigned { task: TaskId, plugin: Address, attempt: u32, bounty: Zkpow, deadline: Height, receipt: DrawReceipt },
-    TaskHandedBack { task: TaskId, plugin: Address },
-    ProofAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
-    AssignmentTimedOut { task: TaskId, plugin: Address, deadline: Height },
+    MessageRefused {
+        hash: B256,
+        sender: Address,
+        reason: u16,
+    },
+    HeartbeatsRecorded {
+        bitmap: Vec<u8>,
+    },
+    PluginRegistered {
+        plugin: Address,
+    },
+    AdmissionPassed {
+        plugin: Address,
+        task: TaskId,
+    },
+    PluginActivated {
+        plugin: Address,
+    },
+    PluginDeactivated {
+        plugin: Address,
+        reason: InactiveReason,
+    },
+    PluginSuspended {
+        plugin: Address,
+        debt: Zkpow,
+    },
+    PluginReinstated {
+        plugin: Address,
+    },
+    WithdrawRequested {
+        plugin: Address,
+        fee: Zkpow,
+    },
+    TaskOpened {
+        task: TaskId,
+        kind: TaskKind,
+        segments: u32,
+        base_bounty: Zkpow,
+    },
+    TaskAssigned {
+        task: TaskId,
+        plugin: Address,
+        attempt: u32,
+        bounty: Zkpow,
+        deadline: Height,
+        receipt: DrawReceipt,
+    },
+    TaskHandedBack {
+        task: TaskId,
+        plugin: Address,
+    },
+    ProofAccepted {
+        task: TaskId,
+        plugin: Address,
+        proof_hash: B256,
+    },
+    AssignmentTimedOut {
+        task: TaskId,
+        plugin: Address,
+        deadline: Height,
+    },
     PenaltyCharged {
         plugin: Address,
         task: TaskId,
@@ -131,17 +188,71 @@ pub enum Event {
         to_debt: Zkpow,
         holding_after: SignedZkpow,
     },
-    PenaltyRefunded { plugin: Address, task: TaskId, amount: Zkpow },
-    TrustChanged { plugin: Address, consecutive_valid: u32, slots: u32 },
-    BountyBumped { task: TaskId, bounty: Zkpow },
-    TaskQuarantined { task: TaskId },
-    RewardAccrued { plugin: Address, task: TaskId, amount: Zkpow, from_fees: Zkpow, from_issuance: Zkpow, to_debt: Zkpow },
-    DebtRepaid { plugin: Address, amount: Zkpow, payer: Address },
-    SettlementApplied { item: ItemIndex, entries: Vec<SettlementEntry>, segments: u32, pre_root: B256, post_root: B256 },
-    BatchClosed { batch: BatchIndex, first_item: ItemIndex, items: u32, segments: u32, pre_root: B256, post_root: B256 },
-    AggregateAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
-    BatchProven { batch: BatchIndex, proof_hash: B256 },
-    BatchCertified { batch: BatchIndex, certificate_hash: B256 },
-    EpochStarted { epoch: u64, issuance_allowance: Zkpow },
-    BlockSealed { height: Height, state_root: B256, market_root: B256 },
+    PenaltyRefunded {
+        plugin: Address,
+        task: TaskId,
+        amount: Zkpow,
+    },
+    TrustChanged {
+        plugin: Address,
+        consecutive_valid: u32,
+        slots: u32,
+    },
+    BountyBumped {
+        task: TaskId,
+        bounty: Zkpow,
+    },
+    TaskQuarantined {
+        task: TaskId,
+    },
+    RewardAccrued {
+        plugin: Address,
+        task: TaskId,
+        amount: Zkpow,
+        from_fees: Zkpow,
+        from_issuance: Zkpow,
+        to_debt: Zkpow,
+    },
+    DebtRepaid {
+        plugin: Address,
+        amount: Zkpow,
+        payer: Address,
+    },
+    SettlementApplied {
+        item: ItemIndex,
+        entries: Vec<SettlementEntry>,
+        segments: u32,
+        pre_root: B256,
+        post_root: B256,
+    },
+    BatchClosed {
+        batch: BatchIndex,
+        first_item: ItemIndex,
+        items: u32,
+        segments: u32,
+        pre_root: B256,
+        post_root: B256,
+    },
+    AggregateAccepted {
+        task: TaskId,
+        plugin: Address,
+        proof_hash: B256,
+    },
+    BatchProven {
+        batch: BatchIndex,
+        proof_hash: B256,
+    },
+    BatchCertified {
+        batch: BatchIndex,
+        certificate_hash: B256,
+    },
+    EpochStarted {
+        epoch: u64,
+        issuance_allowance: Zkpow,
+    },
+    BlockSealed {
+        height: Height,
+        state_root: B256,
+        market_root: B256,
+    },
 }

@@ -1,0 +1,1 @@
+//! Poseidon in a circuit.
