@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod poseidon;
+pub mod proof;
 pub mod statement;
 pub mod tree;
 
@@ -16,5 +17,3 @@ pub use statement::{
 pub type Engine = nova_snark::provider::Bn256EngineKZG;
 /// BN254's scalar field, the field of every constraint.
 pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
-
-pub mod proof;
