@@ -11,6 +11,32 @@ use crate::{
     primitives::{Address, B256, BatchIndex, Height, ItemIndex, SignedZkpow, TaskId, Zkpow},
 };
 
+/// What an account holds after an item, in the order in which the state tree is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// The account.
+    pub account: Address,
+    /// Its nonce afterwards.
+    pub nonce: u64,
+    /// Its balance afterwards.
+    pub balance: Zkpow,
+}
+
+/// How the fee of a transaction is split; the parts sum to the fee.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeShares {
+    /// Accrues to the proposer of the block.
+    pub proposer: Zkpow,
+    /// Earmarked for the item's proof: its base bounty.
+    pub proving: Zkpow,
+    /// Earmarked for the aggregation of the item's batch.
+    pub aggregation: Zkpow,
+    /// Joins the fund that pays for the proofs of settlements.
+    pub settlement: Zkpow,
+    /// Joins the fund that pays for posting to L1.
+    pub posting: Zkpow,
+}
+
 /// What a task is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TaskKind {
@@ -107,18 +133,31 @@ pub enum Event {
         segments: u32,
         pre_root: B256,
         post_root: B256,
+        /// Halves of the signing payload's digest, each as a field element.
+        data_hi: B256,
+        data_lo: B256,
+        /// Digest of the block environment that the proof is bound to.
+        env: B256,
+        changes: Vec<AccountChange>,
+        shares: FeeShares,
     },
-    MessageRefused { hash: B256, sender: Address, reason: u16 },
+    /// The envelope was good and the message took effect.
+    MessageAccepted { hash: B256, sender: Address, sequence: u64 },
+    /// The envelope was good, so the sequence is used up, but the message had no effect.
+    MessageRefused { hash: B256, sender: Address, sequence: u64, reason: u16 },
     HeartbeatsRecorded { bitmap: Vec<u8> },
     PluginRegistered { plugin: Address },
     AdmissionPassed { plugin: Address, task: TaskId },
+    /// The admission item was not proven in time: the registration is void.
+    AdmissionLapsed { plugin: Address, task: TaskId },
     PluginActivated { plugin: Address },
     PluginDeactivated { plugin: Address, reason: InactiveReason },
     PluginSuspended { plugin: Address, debt: Zkpow },
     PluginReinstated { plugin: Address },
     WithdrawRequested { plugin: Address, fee: Zkpow },
-    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow },
-    TaskAssigned { task: TaskId, plugin: Address, attempt: u32, bounty: Zkpow, deadline: Height, receipt: DrawReceipt },
+    /// `funded` is the part of the base bounty that fees have paid.
+    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow, funded: Zkpow },
+    TaskAssigned { task: TaskId, plugin: Address, attempt: u32, bounty: Zkpow, from_issuance: Zkpow, deadline: Height, receipt: DrawReceipt },
     TaskHandedBack { task: TaskId, plugin: Address },
     ProofAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
     AssignmentTimedOut { task: TaskId, plugin: Address, deadline: Height },
@@ -131,17 +170,28 @@ pub enum Event {
         to_debt: Zkpow,
         holding_after: SignedZkpow,
     },
-    PenaltyRefunded { plugin: Address, task: TaskId, amount: Zkpow },
+    PenaltyRefunded { plugin: Address, task: TaskId, amount: Zkpow, to_debt: Zkpow },
     TrustChanged { plugin: Address, consecutive_valid: u32, slots: u32 },
     BountyBumped { task: TaskId, bounty: Zkpow },
-    TaskQuarantined { task: TaskId },
+    TaskQuarantined { task: TaskId, deadline: Height },
     RewardAccrued { plugin: Address, task: TaskId, amount: Zkpow, from_fees: Zkpow, from_issuance: Zkpow, to_debt: Zkpow },
     DebtRepaid { plugin: Address, amount: Zkpow, payer: Address },
-    SettlementApplied { item: ItemIndex, entries: Vec<SettlementEntry>, segments: u32, pre_root: B256, post_root: B256 },
+    SettlementApplied {
+        item: ItemIndex,
+        entries: Vec<SettlementEntry>,
+        segments: u32,
+        pre_root: B256,
+        post_root: B256,
+        /// Digest of the entries, as the proof states it.
+        data_lo: B256,
+        /// Digest of the block environment that the proof is bound to.
+        env: B256,
+        changes: Vec<AccountChange>,
+    },
     BatchClosed { batch: BatchIndex, first_item: ItemIndex, items: u32, segments: u32, pre_root: B256, post_root: B256 },
     AggregateAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
     BatchProven { batch: BatchIndex, proof_hash: B256 },
     BatchCertified { batch: BatchIndex, certificate_hash: B256 },
-    EpochStarted { epoch: u64, issuance_allowance: Zkpow },
+    EpochStarted { epoch: u64, issuance_allowance: Zkpow, registration_work: u64 },
     BlockSealed { height: Height, state_root: B256, market_root: B256 },
 }

@@ -22,9 +22,9 @@ pub mod primitives;
 pub mod signing;
 pub mod wire;
 
-pub use block::{Block, BlockBody, BlockHeader, Commit};
+pub use block::{Block, BlockBody, BlockHeader, Commit, CommitSignature};
 pub use codec::{CodecError, StoredEvent, decode_event, encode_event};
-pub use event::Event;
+pub use event::{AccountChange, Event, FeeShares};
 pub use message::{Message, MessageBody, SignedMessage};
 pub use primitives::*;
 pub use signing::{SignatureError, Signer, SigningDomain};

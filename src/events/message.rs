@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::primitives::{Address, B256, TaskId};
+use crate::{
+    block::CommitSignature,
+    primitives::{Address, B256, BatchIndex, TaskId},
+};
 
 /// What a sender wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,13 @@ pub enum MessageBody {
     /// Ask that accrued rewards be settled to the sender's balance at the
     /// next settlement; the fee is taken from the accrued amount.
     Withdraw,
+    /// The certificate of a proven batch, collected by a submitter.
+    CertifyBatch {
+        /// The batch.
+        batch: BatchIndex,
+        /// Signatures over the certificate's digest, in ascending order of address.
+        signatures: Vec<CommitSignature>,
+    },
 }
 
 /// A message with its place in the sender's sequence.

@@ -93,6 +93,14 @@ impl SigningDomain {
             }
             MessageBody::HandBack { task } => typed("HandBack(uint64 sequence,uint64 task)").number(task.0).hash(),
             MessageBody::Withdraw => typed("Withdraw(uint64 sequence)").hash(),
+            MessageBody::CertifyBatch { batch, signatures } => {
+                let mut hasher = Keccak256::new();
+                for signature in signatures {
+                    hasher.update(signature.validator);
+                    hasher.update(keccak256(&signature.signature));
+                }
+                typed("CertifyBatch(uint64 sequence,uint64 batch,bytes32 signaturesHash)").number(batch.0).word(hasher.finalize()).hash()
+            }
         })
     }
 
