@@ -27,6 +27,11 @@ pub const MAX_EVENT_BYTES: usize = 16 << 20;
 /// Bytes of an envelope before its payload.
 pub const ENVELOPE_HEADER_BYTES: usize = 10;
 
+/// Type of `GenesisLoaded`, the first event of a journal.
+pub const TAG_GENESIS_LOADED: u32 = 1;
+/// Type of `BlockSealed`, the last event of a block.
+pub const TAG_BLOCK_SEALED: u32 = 3;
+
 /// Why bytes are not a value, or a value has no bytes.
 ///
 /// Decoding errors are the fault of whoever wrote the bytes.

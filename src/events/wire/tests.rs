@@ -33,7 +33,7 @@ fn client_frames() -> Vec<ClientFrame> {
 }
 
 fn status() -> ChainStatus {
-    ChainStatus { height: Height(1), time_ms: 2, block_time_ms: 3, idle_interval_ms: 4 }
+    ChainStatus { height: Height(1), time_ms: 2, block_time_ms: 3, idle_interval_ms: 4, block_hash: hash(5), registration_work: 6 }
 }
 
 fn limits() -> SessionLimits {
