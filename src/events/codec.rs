@@ -27,6 +27,11 @@ pub const MAX_EVENT_BYTES: usize = 16 << 20;
 /// Bytes of an envelope before its payload.
 pub const ENVELOPE_HEADER_BYTES: usize = 10;
 
+/// Type of `GenesisLoaded`, the first event of a journal.
+pub const TAG_GENESIS_LOADED: u32 = 1;
+/// Type of `BlockSealed`, the last event of a block.
+pub const TAG_BLOCK_SEALED: u32 = 3;
+
 /// Why bytes are not a value, or a value has no bytes.
 ///
 /// Decoding errors are the fault of whoever wrote the bytes.
@@ -77,8 +82,8 @@ pub enum CodecError {
 /// Encodes a value; `LIMIT` bounds the result in bytes.
 pub fn encode<T: Serialize + ?Sized, const LIMIT: usize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let config = bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>();
-    let bytes = bincode::serde::encode_to_vec(value, config)
-        .map_err(|e| CodecError::NotEncodable { detail: e.to_string() })?;
+    let bytes =
+        bincode::serde::encode_to_vec(value, config).map_err(|e| CodecError::NotEncodable { detail: e.to_string() })?;
     if bytes.len() > LIMIT {
         return Err(CodecError::TooLong { found: bytes.len(), limit: LIMIT });
     }
@@ -148,11 +153,8 @@ impl<'a> Envelope<'a> {
         let Some((payload, rest)) = rest.split_at_checked(len) else {
             return Err(CodecError::Truncated { needed: len - rest.len() });
         };
-        let envelope = Self {
-            tag: u32::from_le_bytes([t0, t1, t2, t3]),
-            version: u16::from_le_bytes([v0, v1]),
-            payload,
-        };
+        let envelope =
+            Self { tag: u32::from_le_bytes([t0, t1, t2, t3]), version: u16::from_le_bytes([v0, v1]), payload };
         Ok((envelope, rest))
     }
 

@@ -81,10 +81,10 @@ impl BlockBody {
 
 impl SignedMessage {
     /// Keccak-256 of message and signature: tells two signatures of one
-    /// message apart, which the EIP-712 digest does not.
-    #[must_use]
-    pub fn content_hash(&self) -> B256 {
-        keccak256(codec::to_bytes(self).expect("invariant: a message has a fixed size far below the limit"))
+    /// message apart, which the EIP-712 digest does not. Fails only for a
+    /// message longer than the limit.
+    pub fn content_hash(&self) -> Result<B256, CodecError> {
+        codec::to_bytes(self).map(keccak256)
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`codec`]: the byte encoding; [`hash`] and [`merkle`]: what is hashed how.
 //! - [`signing`]: EIP-712 digests and secp256k1 signatures.
 //! - [`wire`]: the frames between a node and a prover.
+//! - [`work`]: the hashcash of a registration.
 
 pub mod block;
 pub mod codec;
@@ -21,6 +22,7 @@ pub mod message;
 pub mod primitives;
 pub mod signing;
 pub mod wire;
+pub mod work;
 
 pub use block::{Block, BlockBody, BlockHeader, Commit, CommitSignature};
 pub use codec::{CodecError, StoredEvent, decode_event, encode_event};

@@ -101,6 +101,7 @@ codes! {
     216 DataRange Plugin "the range is not inside the data or too long",
     217 WrongKind Plugin "the message's kind does not fit the task",
     218 TooManyMessages Plugin "too many messages wait for an answer",
+    219 UploadBackoff Plugin "an invalid proof was uploaded a short time ago",
     230 ChangedMeanwhile Neither "the chain's state changed before the request was handled",
     231 NotAcceptedByRules Plugin "the chain's rules refuse the message; the reason says why",
     240 MempoolFull Node "the node's mempool is full",

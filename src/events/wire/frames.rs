@@ -67,6 +67,10 @@ pub struct ChainStatus {
     pub block_time_ms: u32,
     /// Time between blocks of an idle chain, in milliseconds.
     pub idle_interval_ms: u32,
+    /// Hash of that block's header; a registration's hashcash is bound to it.
+    pub block_hash: B256,
+    /// Expected hashes of a registration now.
+    pub registration_work: u64,
 }
 
 /// What a prover needs for a task (canonical bytes of its input).
@@ -374,7 +378,11 @@ impl NodeFrame {
     pub fn is_reliable(&self) -> bool {
         matches!(
             self,
-            Self::TaskOffer { .. } | Self::TaskClosed { .. } | Self::Receipt { .. } | Self::ProofAnswer { .. } | Self::Notice { .. }
+            Self::TaskOffer { .. }
+                | Self::TaskClosed { .. }
+                | Self::Receipt { .. }
+                | Self::ProofAnswer { .. }
+                | Self::Notice { .. }
         )
     }
 }

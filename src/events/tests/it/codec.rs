@@ -37,6 +37,9 @@ fn golden_bytes_of_every_type_and_version() {
     for line in &current {
         assert!(golden.contains(line), "the bytes of a sample are not the golden ones:\n{line}");
     }
+    let tag = |e: &Event| encode_event(e).unwrap().event_type();
+    assert_eq!(tag(&samples::events()[0]), codec::TAG_GENESIS_LOADED);
+    assert_eq!(tag(&samples::events()[2]), codec::TAG_BLOCK_SEALED);
     let mut kinds = BTreeSet::new();
     for text in &golden {
         let fields: Vec<&str> = text.split(' ').collect();

@@ -1,7 +1,7 @@
 //! One value of every event variant and nested variant, with fields that all differ.
 
 use crowdfold_events::{
-    Address, B256, BatchIndex, BlockBody, BlockHeader, Commit, Event, Height, ItemIndex, Message, MessageBody,
+    AccountChange, Address, B256, BatchIndex, BlockBody, BlockHeader, Commit, Event, FeeShares, Height, ItemIndex, Message, MessageBody,
     SignedMessage, SignedZkpow, TaskId, Zkpow,
     block::CommitSignature,
     event::{DrawReceipt, InactiveReason, PenaltyReason, SettlementEntry, TaskKind},
@@ -52,6 +52,10 @@ pub(crate) fn bodies() -> Vec<MessageBody> {
         MessageBody::SubmitAggregate { task: TaskId(5), proof_hash: hash(6) },
         MessageBody::HandBack { task: TaskId(7) },
         MessageBody::Withdraw,
+        MessageBody::CertifyBatch {
+            batch: BatchIndex(8),
+            signatures: vec![CommitSignature { validator: address(9), signature: vec![10; 65] }],
+        },
     ]
 }
 
@@ -70,6 +74,10 @@ pub(crate) fn body() -> BlockBody {
         transactions: vec![vec![5, 6], vec![], vec![7]],
         messages,
     }
+}
+
+fn change(byte: u8) -> AccountChange {
+    AccountChange { account: address(byte), nonce: u64::from(byte) + 1, balance: Zkpow(u128::from(byte) + 2) }
 }
 
 fn receipt() -> DrawReceipt {
@@ -95,8 +103,15 @@ pub(crate) fn events() -> Vec<Event> {
             segments: 9,
             pre_root: hash(10),
             post_root: hash(11),
+            data_hi: hash(12),
+            data_lo: hash(13),
+            env: hash(14),
+            changes: vec![change(15), change(16)],
+            shares: FeeShares { proposer: Zkpow(17), proving: Zkpow(18), aggregation: Zkpow(19), settlement: Zkpow(20), posting: Zkpow(21) },
         },
-        Event::MessageRefused { hash: hash(1), sender: plugin, reason: 3 },
+        Event::MessageRefused { hash: hash(1), sender: plugin, sequence: 3, reason: 4 },
+        Event::MessageAccepted { hash: hash(1), sender: plugin, sequence: 3 },
+        Event::AdmissionLapsed { plugin, task },
         Event::SettlementApplied {
             item: ItemIndex(1),
             entries: vec![
@@ -106,6 +121,9 @@ pub(crate) fn events() -> Vec<Event> {
             segments: 5,
             pre_root: hash(6),
             post_root: hash(7),
+            data_lo: hash(8),
+            env: hash(9),
+            changes: vec![change(10)],
         },
         Event::HeartbeatsRecorded { bitmap: vec![1, 2, 3] },
         Event::PluginRegistered { plugin },
@@ -114,21 +132,21 @@ pub(crate) fn events() -> Vec<Event> {
         Event::PluginSuspended { plugin, debt: Zkpow(3) },
         Event::PluginReinstated { plugin },
         Event::TrustChanged { plugin, consecutive_valid: 3, slots: 4 },
-        Event::TaskAssigned { task, plugin, attempt: 3, bounty: Zkpow(4), deadline: Height(5), receipt: receipt() },
+        Event::TaskAssigned { task, plugin, attempt: 3, bounty: Zkpow(4), from_issuance: Zkpow(6), deadline: Height(5), receipt: receipt() },
         Event::TaskHandedBack { task, plugin },
         Event::ProofAccepted { task, plugin, proof_hash: hash(3) },
         Event::AggregateAccepted { task, plugin, proof_hash: hash(3) },
         Event::AssignmentTimedOut { task, plugin, deadline: Height(3) },
         Event::BountyBumped { task, bounty: Zkpow(2) },
-        Event::TaskQuarantined { task },
-        Event::PenaltyRefunded { plugin, task, amount: Zkpow(3) },
+        Event::TaskQuarantined { task, deadline: Height(2) },
+        Event::PenaltyRefunded { plugin, task, amount: Zkpow(3), to_debt: Zkpow(4) },
         Event::RewardAccrued { plugin, task, amount: Zkpow(3), from_fees: Zkpow(4), from_issuance: Zkpow(5), to_debt: Zkpow(6) },
         Event::DebtRepaid { plugin, amount: Zkpow(3), payer: address(4) },
         Event::WithdrawRequested { plugin, fee: Zkpow(3) },
         Event::BatchClosed { batch: BatchIndex(1), first_item: ItemIndex(2), items: 3, segments: 4, pre_root: hash(5), post_root: hash(6) },
         Event::BatchProven { batch: BatchIndex(1), proof_hash: hash(2) },
         Event::BatchCertified { batch: BatchIndex(1), certificate_hash: hash(2) },
-        Event::EpochStarted { epoch: 1, issuance_allowance: Zkpow(2) },
+        Event::EpochStarted { epoch: 1, issuance_allowance: Zkpow(2), registration_work: 3 },
     ];
     for reason in [InactiveReason::Expired, InactiveReason::Requested, InactiveReason::Suspended] {
         events.push(Event::PluginDeactivated { plugin, reason });
@@ -138,7 +156,7 @@ pub(crate) fn events() -> Vec<Event> {
         TaskKind::Admission { plugin, admission_item: 3 },
         TaskKind::Aggregate { batch: BatchIndex(2), level: 3, position: 4, first_item: ItemIndex(5), items: 6 },
     ] {
-        events.push(Event::TaskOpened { task, kind, segments: 7, base_bounty: Zkpow(8) });
+        events.push(Event::TaskOpened { task, kind, segments: 7, base_bounty: Zkpow(8), funded: Zkpow(9) });
     }
     for reason in [PenaltyReason::Timeout, PenaltyReason::HandBack] {
         events.push(Event::PenaltyCharged {

@@ -17,6 +17,7 @@ sol! {
     struct SubmitAggregate { uint64 sequence; uint64 task; bytes32 proofHash; }
     struct HandBack { uint64 sequence; uint64 task; }
     struct Withdraw { uint64 sequence; }
+    struct CertifyBatch { uint64 sequence; uint64 batch; bytes32 signaturesHash; }
     struct Login { address node; bytes32 nonce; uint16 version; }
     struct Receipt { bytes32 message; uint64 height; uint16 code; uint16 reason; }
 }
@@ -38,7 +39,13 @@ const fn hex32(text: &[u8; 64]) -> [u8; 32] {
 }
 
 fn independent<T: SolStruct>(value: &T) -> B256 {
-    let domain = Eip712Domain::new(Some("Crowdfold".into()), Some("1".into()), Some(alloy_sol_types::private::U256::from(CHAIN)), None, Some(GENESIS));
+    let domain = Eip712Domain::new(
+        Some("Crowdfold".into()),
+        Some("1".into()),
+        Some(alloy_sol_types::private::U256::from(CHAIN)),
+        None,
+        Some(GENESIS),
+    );
     value.eip712_signing_hash(&domain)
 }
 
@@ -57,12 +64,21 @@ fn digests_are_those_of_eip_712() {
             }
             MessageBody::Heartbeat => independent(&Heartbeat { sequence }),
             MessageBody::GoInactive => independent(&GoInactive { sequence }),
-            MessageBody::SubmitProof { task, proof_hash } => independent(&SubmitProof { sequence, task: task.0, proofHash: *proof_hash }),
+            MessageBody::SubmitProof { task, proof_hash } => {
+                independent(&SubmitProof { sequence, task: task.0, proofHash: *proof_hash })
+            }
             MessageBody::SubmitAggregate { task, proof_hash } => {
                 independent(&SubmitAggregate { sequence, task: task.0, proofHash: *proof_hash })
             }
             MessageBody::HandBack { task } => independent(&HandBack { sequence, task: task.0 }),
             MessageBody::Withdraw => independent(&Withdraw { sequence }),
+            MessageBody::CertifyBatch { batch, signatures } => {
+                let parts: Vec<u8> = signatures
+                    .iter()
+                    .flat_map(|s| [s.validator.to_vec(), alloy_primitives::keccak256(&s.signature).to_vec()].concat())
+                    .collect();
+                independent(&CertifyBatch { sequence, batch: batch.0, signaturesHash: alloy_primitives::keccak256(parts) })
+            }
         };
         let message = Message { sequence, body };
         assert_eq!(domain.message(&message), expected, "{message:?}");
