@@ -1,1 +1,4 @@
-//! Crowdfold.
+//! Crowdfold: a node, its actors and the services around them.
+
+pub mod node;
+pub mod proofs;
