@@ -1,3 +1,4 @@
 //! Crowdfold.
 
 pub mod actors;
+pub mod headless;

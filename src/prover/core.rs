@@ -225,6 +225,8 @@ pub struct ProverCore {
     next_sequence: u64,
     unanswered: BTreeMap<B256, Purpose>,
     last_signed_ms: Option<u64>,
+    /// It fell out of the active set (or was let in): the next message is due at once.
+    is_overdue: bool,
     registration: Registration,
     jobs: Jobs,
     fetches: Fetches,
@@ -253,6 +255,7 @@ impl ProverCore {
             next_sequence: 1,
             unanswered: BTreeMap::new(),
             last_signed_ms: None,
+            is_overdue: false,
             registration: Registration::Idle { due_ms: 0 },
             jobs: Jobs::default(),
             fetches: Fetches::default(),
@@ -548,16 +551,8 @@ impl ProverCore {
             }
             NodeFrame::ProofAnswer { task, proof_hash, refused } => self.checked(now_ms, task, proof_hash, refused),
             NodeFrame::Notice { height, notice } => {
-                match notice {
-                    Notice::Registered => self.standing = Standing::Candidate,
-                    Notice::AdmissionLapsed => self.standing = Standing::Unknown,
-                    Notice::AdmissionPassed | Notice::Reinstated | Notice::Deactivated { .. } => {
-                        self.standing = Standing::Inactive;
-                    }
-                    Notice::Activated => self.standing = Standing::Active,
-                    Notice::Suspended { .. } => self.standing = Standing::Suspended,
-                    _ => {}
-                }
+                self.standing = notice.standing().unwrap_or(self.standing);
+                self.is_overdue |= notice.standing() == Some(Standing::Inactive);
                 self.actions.push(Action::Event(ProverEvent::Notice { height, notice }));
             }
             NodeFrame::Status { status } => {
@@ -723,7 +718,8 @@ impl ProverCore {
             return None;
         }
         let ttl_ms = u64::from(chain.limits.heartbeat_ttl_blocks).saturating_mul(u64::from(status.block_time_ms));
-        let interval = (ttl_ms / 3).max(u64::from(chain.limits.min_heartbeat_ms) + 1);
+        let least = u64::from(chain.limits.min_heartbeat_ms) + 1;
+        let interval = if self.is_overdue { least } else { (ttl_ms / 3).max(least) };
         Some(self.last_signed_ms.map_or(0, |last| last + interval))
     }
 
@@ -849,6 +845,7 @@ impl ProverCore {
         let message = self.signer.sign_message(&chain.domain, message);
         self.unanswered.insert(digest, purpose);
         self.last_signed_ms = Some(now_ms);
+        self.is_overdue = false;
         self.send(ClientFrame::System { message });
     }
 

@@ -3,7 +3,7 @@
 use alloy_primitives::{Bytes, keccak256};
 use crowdfold_events::{
     B256, Height, ItemIndex, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, Zkpow,
-    event::TaskKind,
+    event::{InactiveReason, TaskKind},
     signing::{SignatureBytes, recover},
     wire::{
         Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame,
@@ -283,6 +283,12 @@ fn heartbeats_come_before_the_ttl_runs_out_and_other_messages_count() {
         world.core.heard(world.now);
         world.wait(1);
     }
+    // Fallen out of the active set: back at once, but not more often than the node takes.
+    world.frames.clear();
+    let expired = Notice::Deactivated { reason: InactiveReason::Expired };
+    world.send(NodeFrame::Notice { height: Height(11), notice: expired });
+    world.wait(1_001);
+    assert_eq!(world.body(), Some(MessageBody::Heartbeat));
     world.send(NodeFrame::Notice { height: Height(11), notice: Notice::Suspended { debt: Zkpow(1) } });
     world.frames.clear();
     for _ in 0..4 {

@@ -18,7 +18,7 @@ use crowdfold_events::{
     event::TaskKind,
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, Frame, MAX_CHUNK_BYTES, NodeFrame, Notice, Offer, Packet,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, NodeFrame, Notice, Offer, Packet,
         Reliable, Resume, SequenceError, SessionLimits, Standing,
     },
 };
@@ -122,15 +122,13 @@ pub enum Command {
         /// Why.
         reason: CloseReason,
     },
-    /// Something that a block did to the plugin.
+    /// Something that a block did to the plugin; changes its standing too.
     Notify {
         /// The block.
         height: Height,
         /// What.
         notice: Notice,
     },
-    /// The plugin's standing changed.
-    Stand(Standing),
     /// A block was committed.
     Status(ChainStatus),
     /// Answer to [`Effect::Submit`].
@@ -534,8 +532,10 @@ impl SessionCore {
                 self.closed.push_back(task);
                 self.send(NodeFrame::TaskClosed { task, attempt: offer.attempt, reason });
             }
-            Command::Notify { height, notice } => self.send(NodeFrame::Notice { height, notice }),
-            Command::Stand(standing) => self.standing = standing,
+            Command::Notify { height, notice } => {
+                self.standing = notice.standing().unwrap_or(self.standing);
+                self.send(NodeFrame::Notice { height, notice });
+            }
             Command::Status(status) => {
                 self.status = status;
                 self.send(NodeFrame::Status { status });

@@ -13,7 +13,7 @@ use crowdfold_events::{
     codec::CodecError,
     signing::recover,
     wire::{
-        self, ClientFrame, Code, Frame, MAX_AGENT_BYTES, MAX_HANDSHAKE_BYTES, NodeFrame, Packet, Resume, SessionLimits,
+        self, ClientFrame, Code, MAX_AGENT_BYTES, MAX_HANDSHAKE_BYTES, NodeFrame, Packet, Resume, SessionLimits,
     },
 };
 

@@ -7,7 +7,7 @@ use crowdfold_events::{
     event::TaskKind,
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, Frame, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice,
         Offer, Package, Packet, Reliable, Resume, Standing,
     },
 };
@@ -343,7 +343,7 @@ fn an_unknown_plugin_may_only_register() {
 #[test]
 fn a_suspended_plugin_cannot_become_active_but_may_finish_its_work() {
     let mut world = World::active();
-    world.command(Command::Stand(Standing::Suspended));
+    world.command(Command::Notify { height: Height(11), notice: Notice::Suspended { debt: Zkpow(1) } });
     world.system(MessageBody::Heartbeat);
     assert_eq!(world.refusal(), Some(Code::Suspended));
     assert_eq!(world.effects, []);
