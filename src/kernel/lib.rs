@@ -33,7 +33,7 @@ mod sessions;
 mod settlement;
 mod state;
 mod users;
-pub mod vm;
+mod vm;
 mod work;
 
 pub use batches::{child_range, item_range, level_nodes, root_level};
@@ -45,4 +45,5 @@ pub use queries::{AccountInfo, SupplyReport};
 pub use run::Dropped;
 pub use sessions::{admission_index, meets_work, registration_hash};
 pub use state::State;
+pub use vm::{ESCROW, ISSUANCE, REPAY, STAKE};
 pub use work::{AggregateChild, AggregateNode, ProofOracle, Work};

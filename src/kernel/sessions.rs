@@ -14,7 +14,9 @@ use crowdfold_events::{
     event::{DrawReceipt, InactiveReason, TaskKind},
 };
 
-use crate::{draw, faults::MessageFault, run::Run, vm};
+use crowdfold_zk::SEGMENTS_PER_TRANSFER;
+
+use crate::{draw, faults::MessageFault, run::Run};
 
 /// The value that a registration's hashcash makes small.
 #[must_use]
@@ -84,7 +86,7 @@ impl Run<'_> {
         let beacon = self.state.chain.beacon;
         let index = admission_index(&beacon, &plugin, items);
         let task = self.next_task();
-        let segments = vm::SEGMENTS_PER_TRANSFER;
+        let segments = SEGMENTS_PER_TRANSFER;
         let kind = TaskKind::Admission { plugin, admission_item: index };
         self.emit(Event::TaskOpened { task, kind, segments, base_bounty: Zkpow::ZERO, funded: Zkpow::ZERO });
         let now = self.state.chain.height;
