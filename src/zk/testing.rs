@@ -23,6 +23,8 @@
 //! assert_eq!(instance.pin(), Pin { constraints: 7, .. });
 //! ```
 
+#![allow(clippy::panic)] // A failed expectation of a test panics.
+
 use std::ops::Range;
 
 use ff::Field;

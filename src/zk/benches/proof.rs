@@ -4,7 +4,12 @@
 //! `cargo bench -p crowdfold-zk --bench proof`. One run of each step, no
 //! statistics: they take seconds.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub
+)]
 
 use crowdfold_zk::{
     Scalar,
@@ -57,7 +62,10 @@ fn timed<T>(name: &str, run: impl FnOnce() -> T) -> T {
     let (wall, used) = (Instant::now(), cpu());
     let result = run();
     let (wall, used) = (wall.elapsed().as_secs_f64(), cpu() - used);
-    println!("{name:<42} {wall:8.3} s wall {used:8.2} s cpu  peak {:5} MB", peak_mb());
+    println!(
+        "{name:<42} {wall:8.3} s wall {used:8.2} s cpu  peak {:5} MB",
+        peak_mb()
+    );
     result
 }
 
@@ -67,14 +75,26 @@ fn keep_going(_: Stage) -> ControlFlow<()> {
 
 fn main() {
     let synthetic = timed("generate the shape", || Synthetic::new(PLAN, 1));
-    let nonzeros = [synthetic.shape.A(), synthetic.shape.B(), synthetic.shape.C()]
-        .map(|matrix| matrix.len());
-    println!("constraints {} non-zeros {nonzeros:?}", synthetic.shape.num_cons());
+    let nonzeros = [
+        synthetic.shape.A(),
+        synthetic.shape.B(),
+        synthetic.shape.C(),
+    ]
+    .map(|matrix| matrix.len());
+    println!(
+        "constraints {} non-zeros {nonzeros:?}",
+        synthetic.shape.num_cons()
+    );
     let item = |seed: u64| -> Vec<LeafWitness> {
         (0..3)
             .map(|leaf| {
-                let x: Vec<_> = (0..PLAN.io as u64).map(|i| Scalar::from(seed + leaf + i)).collect();
-                LeafWitness { w: synthetic.witness(&x, Some(seed + leaf)), x }
+                let x: Vec<_> = (0..PLAN.io as u64)
+                    .map(|i| Scalar::from(seed + leaf + i))
+                    .collect();
+                LeafWitness {
+                    w: synthetic.witness(&x, Some(seed + leaf)),
+                    x,
+                }
             })
             .collect()
     };
@@ -84,17 +104,27 @@ fn main() {
     let bytes = timed("key to bytes", || key.to_bytes());
     drop(key);
     let key = timed("key from bytes", || Key::from_bytes(&bytes).unwrap());
-    timed("check all powers of the key", || key.check_powers().unwrap());
-    let setup = Setup::Development { digest: key.digest() };
-    let shape = timed("pad the shape", || PaddedShape::new(&synthetic.shape, LOG_SIZE).unwrap());
+    timed("check all powers of the key", || {
+        key.check_powers().unwrap()
+    });
+    let setup = Setup::Development {
+        digest: key.digest(),
+    };
+    let shape = timed("pad the shape", || {
+        PaddedShape::new(&synthetic.shape, LOG_SIZE).unwrap()
+    });
     timed("shape digest", || shape.digest());
     let verifier = timed("verifier's parameters", || {
         VerifierParams::new(&shape, key.header(), &setup).unwrap()
     });
     drop(verifier);
-    let params = timed("prover's parameters", || ProofParams::new(shape, key, &setup).unwrap());
+    let params = timed("prover's parameters", || {
+        ProofParams::new(shape, key, &setup).unwrap()
+    });
 
-    timed("commit one bit-heavy witness", || first[0].commit(&params, 0).unwrap());
+    timed("commit one bit-heavy witness", || {
+        first[0].commit(&params, 0).unwrap()
+    });
     let prove = |leaves: &[LeafWitness]| {
         let mut last = (Instant::now(), cpu());
         let mut name = None;
@@ -102,7 +132,10 @@ fn main() {
             let now = (Instant::now(), cpu());
             if let Some(name) = name.replace(stage) {
                 let (wall, used) = ((now.0 - last.0).as_secs_f64(), now.1 - last.1);
-                println!("  {:<40} {wall:8.3} s wall {used:8.2} s cpu", format!("{name:?}"));
+                println!(
+                    "  {:<40} {wall:8.3} s wall {used:8.2} s cpu",
+                    format!("{name:?}")
+                );
             }
             last = now;
             ControlFlow::Continue(())
@@ -118,7 +151,9 @@ fn main() {
     timed("canonical check by evaluation", || {
         check_canonical(params.verifier(), &first, &accepted).unwrap();
     });
-    timed("canonical check by committing", || check_recommitted(&params, &first, &proof).unwrap());
+    timed("canonical check by committing", || {
+        check_recommitted(&params, &first, &proof).unwrap()
+    });
     let other = timed("prove a second item", || prove(&second));
     let inputs: Vec<_> = second.iter().map(|leaf| leaf.x.clone()).collect();
     let other = verify_item(params.verifier(), &inputs, &other).unwrap();

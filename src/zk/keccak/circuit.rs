@@ -133,9 +133,9 @@ where
     for i in 0..25 {
         let out = alloc_lane(cs, value.map(|value| value.chi[i]))?;
         let row = i - i % 5;
-        for z in 0..64 {
+        for (z, bit) in out.iter().enumerate() {
             let bits = [i, row + (i + 1) % 5, row + (i + 2) % 5].map(|lane| moved(lane, z));
-            enforce_chi(cs, sel, bits, out[z].variable);
+            enforce_chi(cs, sel, bits, bit.variable);
         }
         chi.push(out);
     }

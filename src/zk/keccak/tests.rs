@@ -158,7 +158,7 @@ fn input_bits_are_boolean() {
     state[0] = 2;
     let mut instance = slot(true, Some(state));
     let first = instance.output.0.get_variable();
-    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else { panic!("sel is private") };
+    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else { unreachable!("sel is private") };
     let bit = |i: usize| nova_snark::frontend::Variable::new_unchecked(nova_snark::frontend::Index::Aux(sel + 1 + i));
     instance.set(bit(0), Scalar::from(2));
     instance.set(bit(1), Scalar::from(0));
@@ -175,6 +175,7 @@ fn cost_and_shape_are_pinned() {
 
 /// Prints the time of one witness; run with `--nocapture`.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_witness_is_quick() {
     let state = random_state(11);
     let mut best = u128::MAX;

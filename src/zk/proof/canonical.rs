@@ -84,17 +84,20 @@ pub(crate) fn fold_witnesses(
         check_lengths(dims.vars, dims.io, index, leaf)?;
     }
     let mut w = vec![Scalar::ZERO; dims.size()];
-    w[..dims.vars].par_iter_mut().enumerate().for_each(|(i, sum)| {
-        for (leaf, weight) in leaves.iter().zip(node.weights()) {
-            // Most values are bits.
-            let value = leaf.w[i];
-            if value == Scalar::ONE {
-                *sum += weight;
-            } else if value != Scalar::ZERO {
-                *sum += *weight * value;
+    w[..dims.vars]
+        .par_iter_mut()
+        .enumerate()
+        .for_each(|(i, sum)| {
+            for (leaf, weight) in leaves.iter().zip(node.weights()) {
+                // Most values are bits.
+                let value = leaf.w[i];
+                if value == Scalar::ONE {
+                    *sum += weight;
+                } else if value != Scalar::ZERO {
+                    *sum += *weight * value;
+                }
             }
-        }
-    });
+        });
     Ok(w)
 }
 

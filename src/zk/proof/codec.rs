@@ -66,7 +66,12 @@ impl AggregateProof {
     /// The proof's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode(AGGREGATE, self.comm_t.len() + 1, [&[], &self.comm_t], &self.root)
+        encode(
+            AGGREGATE,
+            self.comm_t.len() + 1,
+            [&[], &self.comm_t],
+            &self.root,
+        )
     }
 
     /// Reads the proof of an aggregate for a shape of size 2^`log_size`.

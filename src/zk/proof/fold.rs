@@ -112,7 +112,12 @@ impl RelaxedInstance {
         u: Scalar,
         x: Vec<Scalar>,
     ) -> Self {
-        Self { comm_w, comm_e, u, x }
+        Self {
+            comm_w,
+            comm_e,
+            u,
+            x,
+        }
     }
 }
 
@@ -181,9 +186,16 @@ impl Folding {
             index: self.index,
         };
         let incoming_instance = &incoming.instance;
-        let r = challenge(&self.vk_digest, &position, &self.instance, incoming_instance, comm_t);
+        let r = challenge(
+            &self.vk_digest,
+            &position,
+            &self.instance,
+            incoming_instance,
+            comm_t,
+        );
         self.instance.fold(incoming_instance, comm_t, &r);
-        self.weights.extend(incoming.weights.iter().map(|weight| r * weight));
+        self.weights
+            .extend(incoming.weights.iter().map(|weight| r * weight));
         self.index += 1;
         r
     }
@@ -222,7 +234,12 @@ pub(crate) fn start_item(
             });
         }
     }
-    Ok(Folding::start(params, 0, leaves.len(), leaf_part(&leaves[0])))
+    Ok(Folding::start(
+        params,
+        0,
+        leaves.len(),
+        leaf_part(&leaves[0]),
+    ))
 }
 
 /// Starts the folds of an aggregate after checking every length.
@@ -257,7 +274,12 @@ pub(crate) fn start_aggregate(
             found: leaves,
         });
     }
-    Ok(Folding::start(params, height, children.len(), children[0].clone()))
+    Ok(Folding::start(
+        params,
+        height,
+        children.len(),
+        children[0].clone(),
+    ))
 }
 
 /// Folds the leaves of an item with the cross-terms of its proof.

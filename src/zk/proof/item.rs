@@ -96,9 +96,21 @@ pub fn prove_item(
     let mut running = strict(params, leaves, 0)?;
     let mut comm_t = Vec::with_capacity(of - 1);
     for (index, instance) in instances.iter().enumerate().skip(1) {
-        announce(progress, Stage::Fold { index: index - 1, of: of - 1 })?;
+        announce(
+            progress,
+            Stage::Fold {
+                index: index - 1,
+                of: of - 1,
+            },
+        )?;
         let incoming = strict(params, leaves, index)?;
-        comm_t.push(fold_in(params, &mut folding, &mut running, &leaf_part(instance), &incoming));
+        comm_t.push(fold_in(
+            params,
+            &mut folding,
+            &mut running,
+            &leaf_part(instance),
+            &incoming,
+        ));
     }
     announce(progress, Stage::Spartan)?;
     let root = prove_root(params, &folding.finish(), running)?;
@@ -125,10 +137,14 @@ pub fn verify_item(
 }
 
 /// The products of a leaf, if it is satisfied.
-fn strict(params: &ProofParams, leaves: &[LeafWitness], leaf: usize) -> Result<Products, ProveError> {
+fn strict(
+    params: &ProofParams,
+    leaves: &[LeafWitness],
+    leaf: usize,
+) -> Result<Products, ProveError> {
     let witness = &leaves[leaf];
-    let products = Products::new(params, &witness.w, Scalar::ONE, &witness.x)
-        .map_err(ProveError::Spartan)?;
+    let products =
+        Products::new(params, &witness.w, Scalar::ONE, &witness.x).map_err(ProveError::Spartan)?;
     match products.first_violation() {
         Some(constraint) => Err(ProveError::Unsatisfied { leaf, constraint }),
         None => Ok(products),

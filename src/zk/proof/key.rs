@@ -229,10 +229,12 @@ impl Key {
             });
         };
         let header = KeyHeader::from_bytes(head)?;
-        let expected = POINT_LEN << header.log_size;
-        if tail.len() != expected {
+        // In 64 bits: on a 32-bit machine the product of a hostile header wraps.
+        let expected = (POINT_LEN as u64) << header.log_size;
+        if tail.len() as u64 != expected {
             return Err(KeyError::Length {
-                expected: HEADER_LEN + expected,
+                expected: HEADER_LEN
+                    .saturating_add(usize::try_from(expected).unwrap_or(usize::MAX)),
                 found: bytes.len(),
             });
         }
@@ -362,7 +364,11 @@ fn check_first_powers(points: &[Affine], tau_h: &G2Affine) -> Result<(), KeyErro
     let consistent = Point::group(first) == Point::r#gen()
         && Point::pairing(&Point::group(second), &G2::r#gen())
             == Point::pairing(&Point::r#gen(), &G2::group(tau_h));
-    if consistent { Ok(()) } else { Err(KeyError::NotPowers) }
+    if consistent {
+        Ok(())
+    } else {
+        Err(KeyError::NotPowers)
+    }
 }
 
 fn development_tau_h() -> G2Affine {

@@ -1,13 +1,11 @@
 //! Accepted nodes: what remains of a proof after verification.
 
-use crate::{
-    proof::{
-        curve::Commitment,
-        error::VerifyError,
-        fold::{FoldedNode, LeafInstance, fold_aggregate, fold_item},
-        params::VerifierParams,
-        root::{Opening, RootProof},
-    },
+use crate::proof::{
+    curve::Commitment,
+    error::{FormError, VerifyError},
+    fold::{FoldedNode, HEIGHT_MAX, LeafInstance, check_parts, fold_aggregate, fold_item},
+    params::VerifierParams,
+    root::{Opening, RootProof},
 };
 
 /// A node whose root proof was verified: every leaf under it is satisfied.
@@ -64,21 +62,13 @@ impl ProofTree {
     /// Folds the whole tree.
     ///
     /// # Errors
-    /// [`crate::proof::error::FormError`] if a length is wrong or the tree is too large.
-    pub fn fold(
-        &self,
-        params: &VerifierParams,
-    ) -> Result<FoldedNode, crate::proof::error::FormError> {
-        self.fold_below(params, crate::proof::fold::HEIGHT_MAX)
+    /// [`FormError`] if a length is wrong or the tree is too large.
+    pub fn fold(&self, params: &VerifierParams) -> Result<FoldedNode, FormError> {
+        self.fold_below(params, HEIGHT_MAX)
     }
 
     /// `above` bounds the recursion before any work is done.
-    fn fold_below(
-        &self,
-        params: &VerifierParams,
-        above: u32,
-    ) -> Result<FoldedNode, crate::proof::error::FormError> {
-        use crate::proof::{error::FormError, fold::{HEIGHT_MAX, check_parts}};
+    fn fold_below(&self, params: &VerifierParams, above: u32) -> Result<FoldedNode, FormError> {
         match self {
             Self::Item { leaves, comm_t } => fold_item(params, leaves, comm_t),
             Self::Aggregate { children, comm_t } => {

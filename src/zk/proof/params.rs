@@ -69,8 +69,8 @@ impl VerifierParams {
         }
         let (pk, vk) = Spartan::setup(ck, &shape.shape).map_err(ShapeError::Nova)?;
         let empty = SparseMatrix::empty;
-        let io_shape = R1CSShape::new(0, 0, dims.io, empty(), empty(), empty())
-            .map_err(ShapeError::Nova)?;
+        let io_shape =
+            R1CSShape::new(0, 0, dims.io, empty(), empty(), empty()).map_err(ShapeError::Nova)?;
         let vk_digest = vk.digest();
         let params = Self {
             vk,

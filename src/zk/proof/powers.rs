@@ -85,7 +85,10 @@ fn tables(bits: u32) -> Vec<Vec<Affine>> {
             base = base + base;
         }
     }
-    bases.into_par_iter().map(|base| multiples(base, bits)).collect()
+    bases
+        .into_par_iter()
+        .map(|base| multiples(base, bits))
+        .collect()
 }
 
 /// `[0, B, 2B, …, (2^bits - 1)B]`.

@@ -111,8 +111,12 @@ impl RootProof {
         self.check_lengths(params.dims().log_size)?;
         let instance = nova_instance(params, instance).map_err(VerifyError::Spartan)?;
         let proof = self.to_nova().ok_or(VerifyError::Layout)?;
-        proof.verify(&params.vk, &instance).map_err(VerifyError::Spartan)?;
-        let point = self.inner_point(params, &instance).map_err(VerifyError::Spartan)?;
+        proof
+            .verify(&params.vk, &instance)
+            .map_err(VerifyError::Spartan)?;
+        let point = self
+            .inner_point(params, &instance)
+            .map_err(VerifyError::Spartan)?;
         Ok(Opening {
             point,
             value: self.eval_w,
@@ -225,7 +229,11 @@ fn nova_instance(
 }
 
 fn cubic(rounds: &[[Scalar; 3]]) -> SumcheckProof<Engine> {
-    compressed(rounds.iter().map(|[c, b, a]| vec![*c, Scalar::ZERO, *b, *a]))
+    compressed(
+        rounds
+            .iter()
+            .map(|[c, b, a]| vec![*c, Scalar::ZERO, *b, *a]),
+    )
 }
 
 fn quadratic(rounds: &[[Scalar; 2]]) -> SumcheckProof<Engine> {

@@ -82,7 +82,10 @@ impl Synthetic {
         let mut constraint = 0;
         let mut enforce = |a: &Row, b: &Row, c: &Row| {
             for (matrix, row) in matrices.iter_mut().zip([a, b, c]) {
-                matrix.extend(row.iter().map(|(column, value)| (constraint, *column, *value)));
+                matrix.extend(
+                    row.iter()
+                        .map(|(column, value)| (constraint, *column, *value)),
+                );
             }
             constraint += 1;
         };
@@ -117,7 +120,11 @@ impl Synthetic {
             }
         }
         for (index, (a, b)) in self.rows.iter().enumerate() {
-            let sum = |row: &Row| row.iter().map(|(column, value)| z[*column] * value).sum::<Scalar>();
+            let sum = |row: &Row| {
+                row.iter()
+                    .map(|(column, value)| z[*column] * value)
+                    .sum::<Scalar>()
+            };
             z[self.plan.free + index] = sum(a) * sum(b);
         }
         z.truncate(self.plan.vars);

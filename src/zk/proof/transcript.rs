@@ -27,7 +27,10 @@
 
 use crate::{
     Scalar,
-    proof::{curve::{Commitment, to_be}, fold::RelaxedInstance},
+    proof::{
+        curve::{Commitment, to_be},
+        fold::RelaxedInstance,
+    },
 };
 use nova_snark::traits::PrimeFieldExt;
 use sha3::{Digest, Keccak256};
@@ -143,7 +146,11 @@ mod tests {
     fn reduction_is_modulo_the_order() {
         let order = BigUint::from_bytes_be(&to_be(&-Scalar::ONE)) + 1u8;
         for seed in 0..64u8 {
-            let number = if seed == 0 { [0xff; 32] } else { keccak(&[&[seed]]) };
+            let number = if seed == 0 {
+                [0xff; 32]
+            } else {
+                keccak(&[&[seed]])
+            };
             let expected = BigUint::from_bytes_be(&number) % &order;
             let found = BigUint::from_bytes_le(reduce(&number).to_repr().as_ref());
             assert_eq!(found, expected);

@@ -118,14 +118,16 @@ impl Fe {
         Fe::reduce_once(sum, carry != 0)
     }
 
+    /// The canonical negative; of any number below `2^256`.
     pub(super) fn neg(self) -> Fe {
-        if self == Fe::ZERO {
-            return self;
+        let canonical = Fe::reduce_once(self.0, false);
+        if canonical == Fe::ZERO {
+            return canonical;
         }
         let mut out = [0u64; 4];
         let mut borrow = false;
         for i in 0..4 {
-            let (d, b1) = P[i].overflowing_sub(self.0[i]);
+            let (d, b1) = P[i].overflowing_sub(canonical.0[i]);
             let (d, b2) = d.overflowing_sub(u64::from(borrow));
             out[i] = d;
             borrow = b1 || b2;

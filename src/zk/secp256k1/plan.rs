@@ -330,12 +330,8 @@ impl EcdsaPlan {
 
     /// The chunks, if the chain ends where it must.
     fn chain(values: SignatureValues) -> Option<EcdsaPlan> {
-        let (state, ordinates) = initial_state(&values);
-        let after = run(&state.points(ordinates[0], ordinates[1]), &state.steps)?;
-        let (end, _) = after.last()?;
-        (*end == constants().end).then(|| EcdsaPlan {
-            chunks: chain_of(values, state, ordinates, &after),
-        })
+        let (chunks, end) = chain_of(values)?;
+        (end == constants().end).then_some(EcdsaPlan { chunks })
     }
 
     /// The witnesses of the chunks, first to last.
@@ -345,7 +341,7 @@ impl EcdsaPlan {
 }
 
 /// The state before chunk 0 and the canonical ordinates of P1 and P3.
-pub(super) fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
+fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
     let sign = |i: usize| if values.components[i].negative { -1i64 } else { 1 };
     let signed = |y: Fe, factor: i64| {
         let lazy = LazyValue::default().add_times(factor, &LazyValue::from_limbs(&y.limbs()));
@@ -368,13 +364,15 @@ pub(super) fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) 
     (state, [r_y, q_y])
 }
 
-/// The chunk witnesses for a run of the accumulator.
-fn chain_of(
-    values: SignatureValues,
-    initial: StateValues,
-    ordinates: [Fe; 2],
-    after: &[(Affine, LazyValue)],
-) -> [ChunkWitness; PARTS] {
+/// The chunk witnesses for these values, right or wrong, and where the
+/// accumulator ends; `None` if an addition is exceptional.
+pub(super) fn chain_of(values: SignatureValues) -> Option<([ChunkWitness; PARTS], Affine)> {
+    let (initial, ordinates) = initial_state(&values);
+    let after = run(
+        &initial.points(ordinates[0], ordinates[1]),
+        &initial.steps,
+    )?;
+    let (end, _) = *after.last()?;
     let state_at = |part: usize| {
         let mut state = initial.clone();
         state.part = part as u64;
@@ -385,11 +383,12 @@ fn chain_of(
         }
         state
     };
-    core::array::from_fn(|part| ChunkWitness {
+    let chunks = core::array::from_fn(|part| ChunkWitness {
         part,
         state: state_at(part),
         ordinates,
         next: (part + 1 < PARTS).then(|| state_at(part + 1)),
         signature: (part == 0).then(|| values.clone()),
-    })
+    });
+    Some((chunks, end))
 }

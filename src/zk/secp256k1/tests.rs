@@ -14,7 +14,8 @@ use k256::elliptic_curve::ops::Reduce;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use nova_snark::frontend::gadgets::boolean::AllocatedBit;
 use nova_snark::frontend::solver::SatisfyingAssignment;
-use nova_snark::frontend::{ConstraintSystem, Index, ShapeCS, SynthesisError};
+use nova_snark::frontend::shape_cs::ShapeCS;
+use nova_snark::frontend::{ConstraintSystem, Index, SynthesisError};
 use std::sync::OnceLock;
 
 type Row = Vec<(usize, Scalar)>;

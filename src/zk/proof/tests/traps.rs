@@ -16,7 +16,9 @@ use ff::Field;
 
 fn instance(seed: u64) -> RelaxedInstance {
     let commit = |k: u64| WORLD.params.commit(&[Scalar::from(seed + k)]);
-    let x = (0..PLAN.io as u64).map(|i| Scalar::from(seed * 7 + i)).collect();
+    let x = (0..PLAN.io as u64)
+        .map(|i| Scalar::from(seed * 7 + i))
+        .collect();
     RelaxedInstance::from_parts(commit(1), commit(2), Scalar::from(seed + 3), x)
 }
 
@@ -24,27 +26,67 @@ fn instance(seed: u64) -> RelaxedInstance {
 #[test]
 fn trap_5_every_input_of_a_fold_moves_its_challenge() {
     let vk = WORLD.params.verifier().vk_digest();
-    let position = Position { height: 1, parts: 4, index: 2 };
+    let position = Position {
+        height: 1,
+        parts: 4,
+        index: 2,
+    };
     let (left, right) = (instance(10), instance(20));
     let t = WORLD.params.commit(&[Scalar::from(99)]);
     let base = challenge(&vk, &position, &left, &right, &t);
     let mut seen = vec![base];
     let mut push = |value: Scalar, what: &str| {
-        assert!(!seen.contains(&value), "{what} does not reach the challenge");
+        assert!(
+            !seen.contains(&value),
+            "{what} does not reach the challenge"
+        );
         seen.push(value);
     };
-    push(challenge(&(vk + Scalar::ONE), &position, &left, &right, &t), "vk");
+    push(
+        challenge(&(vk + Scalar::ONE), &position, &left, &right, &t),
+        "vk",
+    );
     for (what, position) in [
-        ("height", Position { height: 2, ..position }),
-        ("kind", Position { height: 0, ..position }),
-        ("parts", Position { parts: 5, ..position }),
-        ("index", Position { index: 1, ..position }),
+        (
+            "height",
+            Position {
+                height: 2,
+                ..position
+            },
+        ),
+        (
+            "kind",
+            Position {
+                height: 0,
+                ..position
+            },
+        ),
+        (
+            "parts",
+            Position {
+                parts: 5,
+                ..position
+            },
+        ),
+        (
+            "index",
+            Position {
+                index: 1,
+                ..position
+            },
+        ),
     ] {
         push(challenge(&vk, &position, &left, &right, &t), what);
     }
     push(challenge(&vk, &position, &right, &left, &t), "order");
-    push(challenge(&vk, &position, &left, &right, &other_point(t)), "comm_t");
-    push(challenge(&vk, &position, &left, &right, &Commitment::infinity()), "infinite comm_t");
+    push(
+        challenge(&vk, &position, &left, &right, &other_point(t)),
+        "comm_t",
+    );
+    push(
+        challenge(&vk, &position, &left, &right, &Commitment::infinity()),
+        "infinite comm_t",
+    );
     for side in 0..2 {
         let source = if side == 0 { &left } else { &right };
         let mut variants = Vec::new();
@@ -66,8 +108,15 @@ fn trap_5_every_input_of_a_fold_moves_its_challenge() {
         variants.push(make(w, e, u, longer));
         variants.push(make(w, e, u, x[..x.len() - 1].to_vec()));
         for (index, variant) in variants.iter().enumerate() {
-            let (left, right) = if side == 0 { (variant, &right) } else { (&left, variant) };
-            push(challenge(&vk, &position, left, right, &t), &format!("{side}/{index}"));
+            let (left, right) = if side == 0 {
+                (variant, &right)
+            } else {
+                (&left, variant)
+            };
+            push(
+                challenge(&vk, &position, left, right, &t),
+                &format!("{side}/{index}"),
+            );
         }
     }
 }
@@ -76,10 +125,19 @@ fn trap_5_every_input_of_a_fold_moves_its_challenge() {
 #[test]
 fn trap_5_lengths_separate_the_vectors() {
     let vk = Scalar::ONE;
-    let position = Position { height: 1, parts: 2, index: 0 };
+    let position = Position {
+        height: 1,
+        parts: 2,
+        index: 0,
+    };
     let make = |x: &[u64]| {
         let x = x.iter().map(|v| Scalar::from(*v)).collect();
-        RelaxedInstance::from_parts(Commitment::infinity(), Commitment::infinity(), Scalar::ZERO, x)
+        RelaxedInstance::from_parts(
+            Commitment::infinity(),
+            Commitment::infinity(),
+            Scalar::ZERO,
+            x,
+        )
     };
     let t = Commitment::infinity();
     // (0,0) · (0,0) · u = 0 looks like five inputs of value 0.
@@ -92,10 +150,28 @@ fn trap_5_lengths_separate_the_vectors() {
 /// Trap 5: the documented layout, word by word: what a contract replays.
 #[test]
 fn trap_5_the_preimage_is_the_documented_one() {
-    let position = Position { height: 0, parts: 3, index: 0 };
+    let position = Position {
+        height: 0,
+        parts: 3,
+        index: 0,
+    };
     assert_eq!(position.kind(), StepKind::StrictStrict);
-    assert_eq!(Position { index: 1, ..position }.kind(), StepKind::RelaxedStrict);
-    assert_eq!(Position { height: 1, ..position }.kind(), StepKind::RelaxedRelaxed);
+    assert_eq!(
+        Position {
+            index: 1,
+            ..position
+        }
+        .kind(),
+        StepKind::RelaxedStrict
+    );
+    assert_eq!(
+        Position {
+            height: 1,
+            ..position
+        }
+        .kind(),
+        StepKind::RelaxedRelaxed
+    );
     let x = vec![Scalar::from(5), -Scalar::ONE];
     let w = WORLD.params.commit(&[Scalar::ONE]);
     let infinity = Commitment::infinity();
@@ -112,10 +188,27 @@ fn trap_5_the_preimage_is_the_documented_one() {
     // The commitment to (1) is the generator (1, 2).
     let expected = [
         keccak(&[b"crowdfold.fold.v1"]),
-        word(77), word(1), word(0), word(3), word(0), word(2), word(0),
-        word(1), word(2), word(0), word(0), word(1), word(5), minus_one,
-        word(0), word(0), word(0), word(0), word(1),
-        word(1), word(2),
+        word(77),
+        word(1),
+        word(0),
+        word(3),
+        word(0),
+        word(2),
+        word(0),
+        word(1),
+        word(2),
+        word(0),
+        word(0),
+        word(1),
+        word(5),
+        minus_one,
+        word(0),
+        word(0),
+        word(0),
+        word(0),
+        word(1),
+        word(1),
+        word(2),
     ];
     assert_eq!(bytes, expected.as_flattened());
     let r = challenge(&Scalar::from(77), &position, &left, &right, &w);
@@ -133,7 +226,13 @@ fn trap_7_the_opening_point_follows_every_commitment() {
     c[1].w = WORLD.synthetic.witness(&a[1].x, Some(555));
     let points: Vec<_> = [a, b, c]
         .iter()
-        .map(|leaves| verify(leaves, &prove(leaves)).unwrap().opening().point.clone())
+        .map(|leaves| {
+            verify(leaves, &prove(leaves))
+                .unwrap()
+                .opening()
+                .point
+                .clone()
+        })
         .collect();
     for i in 0..3 {
         assert_eq!(points[i].len(), LOG_SIZE as usize);
@@ -155,7 +254,9 @@ fn trap_7_powers_beyond_the_size_are_of_no_use() {
     let higher = Key::development(LOG_SIZE + 1).unwrap();
     assert_eq!(higher.to_bytes().len() - bytes.len(), 64 << LOG_SIZE);
     // A key with more powers than the shape needs is not accepted.
-    let setup = Setup::Development { digest: higher.digest() };
+    let setup = Setup::Development {
+        digest: higher.digest(),
+    };
     let shape = PaddedShape::new(&WORLD.synthetic.shape, LOG_SIZE).unwrap();
     let refused = ProofParams::new(shape, higher.clone(), &setup);
     assert!(matches!(refused, Err(ShapeError::KeySize { .. })));
@@ -174,13 +275,22 @@ fn trap_7_powers_beyond_the_size_are_of_no_use() {
 #[test]
 fn trap_8_development_keys_are_refused_by_a_ceremony_genesis() {
     let key = Key::development(LOG_SIZE).unwrap();
-    let ceremony = Setup::Ceremony { digest: key.digest() };
+    let ceremony = Setup::Ceremony {
+        digest: key.digest(),
+    };
     let shape = || PaddedShape::new(&WORLD.synthetic.shape, LOG_SIZE).unwrap();
     let refused = |result: Result<(), ShapeError>| {
-        matches!(result, Err(ShapeError::Key(KeyError::DevelopmentKeyOnCeremony)))
+        matches!(
+            result,
+            Err(ShapeError::Key(KeyError::DevelopmentKeyOnCeremony))
+        )
     };
-    assert!(refused(ProofParams::new(shape(), key.clone(), &ceremony).map(|_| ())));
-    assert!(refused(VerifierParams::new(&shape(), key.header(), &ceremony).map(|_| ())));
+    assert!(refused(
+        ProofParams::new(shape(), key.clone(), &ceremony).map(|_| ())
+    ));
+    assert!(refused(
+        VerifierParams::new(&shape(), key.header(), &ceremony).map(|_| ())
+    ));
     // Bytes that call themselves a ceremony's do not load with the declared tau.
     let mut bytes = key.to_bytes();
     bytes[4] = 1;
@@ -235,7 +345,10 @@ fn trap_canonical_inputs_are_compared() {
         Err(VerifyError::NotCanonical)
     ));
     for wrong in [&canonical[..1], &[]] {
-        assert!(matches!(check_canonical(params, wrong, &accepted), Err(VerifyError::Form(_))));
+        assert!(matches!(
+            check_canonical(params, wrong, &accepted),
+            Err(VerifyError::Form(_))
+        ));
     }
 }
 
@@ -253,8 +366,13 @@ fn trap_padding_variables_are_pinned_too() {
     assert_eq!(products.first_violation(), None);
     let comm_w = params.commit(&padded);
     let leaf = crate::proof::fold::LeafInstance { comm_w, x };
-    let root = RootProof::prove(params, &leaf.relax(), padded, products.error(Scalar::ONE)).unwrap();
-    let proof = ItemProof { comm_w: vec![comm_w], comm_t: vec![], root };
+    let root =
+        RootProof::prove(params, &leaf.relax(), padded, products.error(Scalar::ONE)).unwrap();
+    let proof = ItemProof {
+        comm_w: vec![comm_w],
+        comm_t: vec![],
+        root,
+    };
     let accepted = verify(&canonical, &proof).unwrap();
     assert!(check_canonical(params.verifier(), &canonical, &accepted).is_err());
     assert!(check_recommitted(params, &canonical, &proof).is_err());
@@ -273,18 +391,28 @@ fn trap_a_root_with_u_zero_is_rejected() {
     assert!(matches!(result, Err(VerifyError::ZeroU)));
     // The same vectors are fine with u = 1, so u is what was refused.
     let root = RootProof::prove(params, &with_u(Scalar::ONE), zero.clone(), zero).unwrap();
-    root.verify(params.verifier(), &with_u(Scalar::ONE)).unwrap();
+    root.verify(params.verifier(), &with_u(Scalar::ONE))
+        .unwrap();
 }
 
 /// Section 3: infinity is honest. All-idle segments and identical segments.
 #[test]
 fn trap_idle_and_identical_segments_fold() {
-    let idle = LeafWitness { w: vec![Scalar::ZERO; PLAN.vars], x: vec![Scalar::ZERO; PLAN.io] };
+    let idle = LeafWitness {
+        w: vec![Scalar::ZERO; PLAN.vars],
+        x: vec![Scalar::ZERO; PLAN.io],
+    };
     let busy = leaf(5, 0);
     let infinity = Commitment::infinity();
     let all_idle = vec![idle.clone(); 3];
     let proof = prove(&all_idle);
-    assert!(proof.comm_w.iter().chain(&proof.comm_t).all(|c| *c == infinity));
+    assert!(
+        proof
+            .comm_w
+            .iter()
+            .chain(&proof.comm_t)
+            .all(|c| *c == infinity)
+    );
     let accepted = verify(&all_idle, &proof).unwrap();
     check_canonical(WORLD.params.verifier(), &all_idle, &accepted).unwrap();
     assert_eq!(ItemProof::decode(&proof.encode(), LOG_SIZE).unwrap(), proof);
@@ -310,23 +438,38 @@ fn trap_one_bad_leaf_spoils_the_root() {
     for bad in 0..3 {
         let mut leaves = leaves(6, 3);
         leaves[bad].w[PLAN.free + 2] += Scalar::ONE;
-        let instances: Vec<LeafInstance> =
-            leaves.iter().enumerate().map(|(i, l)| l.commit(params, i).unwrap()).collect();
-        let products = |i: usize| {
-            Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap()
-        };
+        let instances: Vec<LeafInstance> = leaves
+            .iter()
+            .enumerate()
+            .map(|(i, l)| l.commit(params, i).unwrap())
+            .collect();
+        let products =
+            |i: usize| Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap();
         let mut folding = start_item(params.verifier(), &instances).unwrap();
         let mut running = products(0);
         let mut comm_t = Vec::new();
         for (index, instance) in instances.iter().enumerate().skip(1) {
             let part = leaf_part(instance);
-            comm_t.push(fold_in(params, &mut folding, &mut running, &part, &products(index)));
+            comm_t.push(fold_in(
+                params,
+                &mut folding,
+                &mut running,
+                &part,
+                &products(index),
+            ));
         }
         let node = folding.finish();
         // The error vector that makes the root satisfied is not the one committed to.
         let root = prove_root(params, &node, running).unwrap();
-        assert_eq!(fold_item(params.verifier(), &instances, &comm_t).unwrap(), node);
-        let proof = ItemProof { comm_w: instances.iter().map(|i| i.comm_w).collect(), comm_t, root };
+        assert_eq!(
+            fold_item(params.verifier(), &instances, &comm_t).unwrap(),
+            node
+        );
+        let proof = ItemProof {
+            comm_w: instances.iter().map(|i| i.comm_w).collect(),
+            comm_t,
+            root,
+        };
         assert!(verify(&leaves, &proof).is_err(), "leaf {bad}");
     }
 }
