@@ -54,7 +54,7 @@ impl Run<'_> {
             if self.mode == Mode::Execute {
                 return Err(BlockFault::Message { index, fault });
             }
-            self.dropped.push(Dropped::Message { hash, content: signed.content_hash(), fault });
+            self.dropped.push(Dropped::Message { hash, content: signed.content_hash()?, fault });
         }
         self.record_heartbeats(&active);
         Ok(included)

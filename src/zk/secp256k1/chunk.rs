@@ -21,7 +21,8 @@
 
 use super::constants::constants;
 use super::field::{
-    Bit, Lazy, Lc, Limbs, Product, Sum, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2,
+    Bit, Lazy, Lc, Limbs, Product, Sum, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply,
+    pow2,
 };
 use super::native::{Affine, ENDO_BETA, Fe, LazyValue, scalar_from_i128};
 use super::plan::{ChunkWitness, pack_steps};
@@ -119,7 +120,7 @@ fn initial_state(gate: Bit, signature: &Signature) -> Vec<Lin> {
 }
 
 /// A received or initial point and its image under the endomorphism.
-fn endomorphism_pair<CS: ConstraintSystem<Scalar>>(
+pub(super) fn endomorphism_pair<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
     point: Point,
@@ -202,7 +203,7 @@ fn gated<CS: ConstraintSystem<Scalar>>(
 }
 
 /// One step: two doublings with table entries, one generator entry.
-pub(super) fn step<CS: ConstraintSystem<Scalar>>(
+fn step<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
     acc: &Point,
@@ -218,7 +219,7 @@ pub(super) fn step<CS: ConstraintSystem<Scalar>>(
 }
 
 /// `is_last` forces the accumulator to be the constant end point.
-fn enforce_end<CS: ConstraintSystem<Scalar>>(
+pub(super) fn enforce_end<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
     is_last: Bit,
@@ -246,9 +247,7 @@ fn enforce_end<CS: ConstraintSystem<Scalar>>(
         cs,
         value.int.to_scalar(),
         |lc| lc + is_last.var,
-        |lc| {
-            acc.y.residue.add_to(lc, Scalar::ONE) - (end_y.int.to_scalar(), CS::one())
-        },
+        |lc| acc.y.residue.add_to(lc, Scalar::ONE) - (end_y.int.to_scalar(), CS::one()),
     )?;
     let low = multiply(
         cs,
@@ -431,10 +430,7 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         sig_lin.extend([high, low]);
     }
     let sig = gated(cs, is_first.var, &sig_lin, &witness.sig())?;
-    let first = AllocatedNum::from_parts(
-        is_first.var,
-        sel_value(sends.get_value(), is_first),
-    );
+    let first = AllocatedNum::from_parts(is_first.var, sel_value(sends.get_value(), is_first));
     Ok(ChunkPorts {
         state_in: (receives, received),
         state_out: (sends, sent),

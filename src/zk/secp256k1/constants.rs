@@ -73,8 +73,7 @@ fn build() -> Constants {
     let mut base = GENERATOR;
     for _ in 0..K_WORDS {
         for _ in 0..2 {
-            let extended: Vec<Affine> =
-                generator.iter().map(|p| add(*p, base.neg())).collect();
+            let extended: Vec<Affine> = generator.iter().map(|p| add(*p, base.neg())).collect();
             generator.extend(extended);
             base = base.double();
         }

@@ -55,10 +55,7 @@ impl Eisenstein {
 
     fn mul(&self, o: &Self) -> Self {
         let bb = &self.b * &o.b;
-        Self::new(
-            &self.a * &o.a - &bb,
-            &self.a * &o.b + &self.b * &o.a - &bb,
-        )
+        Self::new(&self.a * &o.a - &bb, &self.a * &o.b + &self.b * &o.a - &bb)
     }
 
     fn conjugate(&self) -> Self {
@@ -147,10 +144,9 @@ pub(super) fn short_multipliers(u: &BigUint) -> [Component; 4] {
     let one = Eisenstein::new(1, 0);
     loop {
         let norm = v1.norm();
-        let inner = v2
-            .0
-            .mul(&v1.0.conjugate())
-            .add(&v2.1.mul(&v1.1.conjugate()));
+        let inner =
+            v2.0.mul(&v1.0.conjugate())
+                .add(&v2.1.mul(&v1.1.conjugate()));
         let q = inner.divide_rounded(&norm);
         let minus_q = Eisenstein::new(0, 0).sub(&q);
         v2 = v2.combine(&one, &v1, &minus_q);
@@ -166,8 +162,7 @@ pub(super) fn short_multipliers(u: &BigUint) -> [Component; 4] {
 
 fn search(v1: &Pair, v2: &Pair) -> Option<[Component; 4]> {
     let square = |bound: i64| {
-        (-bound..=bound)
-            .flat_map(move |a| (-bound..=bound).map(move |b| Eisenstein::new(a, b)))
+        (-bound..=bound).flat_map(move |a| (-bound..=bound).map(move |b| Eisenstein::new(a, b)))
     };
     square(3).find_map(|y| {
         square(5)

@@ -254,11 +254,7 @@ impl Lazy {
                 var: gate.var,
                 coef: scalar_from_i128(lazy.low),
             },
-            value: if gate.val {
-                lazy
-            } else {
-                LazyValue::default()
-            },
+            value: if gate.val { lazy } else { LazyValue::default() },
             weight: 0,
         }
     }
@@ -402,6 +398,13 @@ impl Sum<'_> {
             .sum()
     }
 
+    /// Numbers below `2^256` in the sum; an unreduced number has at most one.
+    fn summands(&self) -> u64 {
+        let lazies = self.lazies.iter().map(|(f, _)| f.unsigned_abs());
+        let values = self.values.iter().map(|(f, _)| f.unsigned_abs());
+        lazies.chain(values).sum()
+    }
+
     fn add_residue(&self, mut lc: Lc) -> Lc {
         for (f, p) in self.products {
             lc = p.add_residue(lc, scalar_from_i128(i128::from(*f)));
@@ -435,7 +438,7 @@ impl Sum<'_> {
         gate: Bit,
     ) -> Result<(), SynthesisError> {
         assert!(
-            self.weight() <= MAX_UNITS && self.lazies.len() + self.values.len() <= 8,
+            self.weight() <= MAX_UNITS && self.summands() <= 8,
             "invariant: the relation is within the header's bounds"
         );
         let value = self.value();
@@ -508,7 +511,11 @@ pub(super) fn enforce_different<CS: ConstraintSystem<Scalar>>(
     let product_value = d * (d.square() - pp);
     let product = multiply(
         cs,
-        if gate.val { product_value } else { Scalar::ZERO },
+        if gate.val {
+            product_value
+        } else {
+            Scalar::ZERO
+        },
         difference,
         |lc| lc + square - (pp, gate.var),
     )?;

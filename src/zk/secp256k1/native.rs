@@ -250,10 +250,7 @@ impl Affine {
     /// The slope of the chord and the sum; meaningless if the abscissas are
     /// equal, which [`Affine::add`] refuses.
     pub(super) fn chord(self, other: Affine) -> (Fe, Affine) {
-        let slope = other
-            .y
-            .sub(self.y)
-            .mul(other.x.sub(self.x).inverse());
+        let slope = other.y.sub(self.y).mul(other.x.sub(self.x).inverse());
         let x = slope.square().sub(self.x).sub(other.x);
         let y = slope.mul(self.x.sub(x)).sub(self.y);
         (slope, Affine { x, y })
@@ -376,9 +373,7 @@ impl LazyValue {
             let shifted = if i > 0 { c[i + 7] } else { 0 };
             c[i] + high + shifted
         };
-        let int = (0..8).fold(Wide::default(), |acc, i| {
-            acc.add(Wide::from_i128(t(i), i))
-        });
+        let int = (0..8).fold(Wide::default(), |acc, i| acc.add(Wide::from_i128(t(i), i)));
         LazyValue {
             int,
             low: t(0) + (t(1) << 32),

@@ -7,7 +7,9 @@ use super::native::{
     Affine, ENDO_LAMBDA, Fe, HALF_N, LazyValue, N, at_most, half_scalar, lazy_ordinate,
     scalar_from_i128, words_from_be,
 };
-use super::{K_WORDS, PARTS, ROUNDS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS};
+use super::{
+    K_WORDS, PARTS, ROUNDS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS,
+};
 use crate::Scalar;
 use ff::Field;
 use num_bigint::BigUint;
@@ -76,9 +78,9 @@ pub(super) fn pack_steps(steps: &[u16], count: usize) -> Vec<Scalar> {
     let chunks = steps.chunks(STEPS).flat_map(|c| c.chunks(STEPS_PER_WORD));
     let mut words: Vec<Scalar> = chunks
         .map(|word| {
-            word.iter()
-                .rev()
-                .fold(Scalar::ZERO, |acc, s| acc * shift + Scalar::from(u64::from(*s)))
+            word.iter().rev().fold(Scalar::ZERO, |acc, s| {
+                acc * shift + Scalar::from(u64::from(*s))
+            })
         })
         .collect();
     words.resize(count, Scalar::ZERO);
@@ -113,8 +115,14 @@ impl StateValues {
     /// The four points of the table, `R, λR, -Q, -λQ` with their signs.
     pub(super) fn points(&self, r_y: Fe, q_y: Fe) -> [Affine; 4] {
         let flip = |p: Affine, f: i64| if f < 0 { p.neg() } else { p };
-        let p1 = Affine { x: self.r_x, y: r_y };
-        let p3 = Affine { x: self.q_x, y: q_y };
+        let p1 = Affine {
+            x: self.r_x,
+            y: r_y,
+        };
+        let p3 = Affine {
+            x: self.q_x,
+            y: q_y,
+        };
         [
             p1,
             flip(p1.endo(), self.r_flip),
@@ -285,9 +293,8 @@ impl EcdsaPlan {
         if s == [0; 4] || !at_most(&s, &HALF_N) {
             return Err(SignatureError::SOutOfRange);
         }
-        let coordinate = |b: &[u8; 32]| {
-            Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey)
-        };
+        let coordinate =
+            |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
         let q = Affine {
             x: coordinate(&pubkey.0)?,
             y: coordinate(&pubkey.1)?,
@@ -342,7 +349,13 @@ impl EcdsaPlan {
 
 /// The state before chunk 0 and the canonical ordinates of P1 and P3.
 fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
-    let sign = |i: usize| if values.components[i].negative { -1i64 } else { 1 };
+    let sign = |i: usize| {
+        if values.components[i].negative {
+            -1i64
+        } else {
+            1
+        }
+    };
     let signed = |y: Fe, factor: i64| {
         let lazy = LazyValue::default().add_times(factor, &LazyValue::from_limbs(&y.limbs()));
         (if factor < 0 { y.neg() } else { y }, lazy)
@@ -368,10 +381,7 @@ fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
 /// accumulator ends; `None` if an addition is exceptional.
 pub(super) fn chain_of(values: SignatureValues) -> Option<([ChunkWitness; PARTS], Affine)> {
     let (initial, ordinates) = initial_state(&values);
-    let after = run(
-        &initial.points(ordinates[0], ordinates[1]),
-        &initial.steps,
-    )?;
+    let after = run(&initial.points(ordinates[0], ordinates[1]), &initial.steps)?;
     let (end, _) = *after.last()?;
     let state_at = |part: usize| {
         let mut state = initial.clone();

@@ -188,7 +188,13 @@ impl Point {
         })
     }
 
-    fn from_terms(terms: [Term; COLUMNS], x: [i64; LIMBS], y: LazyValue, weight: u32, at: Affine) -> Point {
+    fn from_terms(
+        terms: [Term; COLUMNS],
+        x: [i64; LIMBS],
+        y: LazyValue,
+        weight: u32,
+        at: Affine,
+    ) -> Point {
         Point {
             x: Limbs {
                 terms: core::array::from_fn(|i| terms[i]),
@@ -321,9 +327,9 @@ pub(super) fn lookup_generator<CS: ConstraintSystem<Scalar>>(
     let mut terms = [Term::one(gate.var); COLUMNS];
     for (c, term) in terms.iter_mut().enumerate() {
         let form = |lc, l: usize, factor: Scalar| {
-            high.iter()
-                .enumerate()
-                .fold(lc, |lc, (h, m)| lc + (factor * constants.coefficients[l][h][c], m.var))
+            high.iter().enumerate().fold(lc, |lc, (h, m)| {
+                lc + (factor * constants.coefficients[l][h][c], m.var)
+            })
         };
         let mut parts = Vec::with_capacity(14);
         for (l, monomial) in low.iter().enumerate().take(15).skip(1) {

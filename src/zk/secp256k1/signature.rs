@@ -60,7 +60,7 @@ fn enforce_limbs_nonzero<CS: ConstraintSystem<Scalar>>(
 }
 
 /// `y² = x³ + 7` modulo p.
-fn enforce_on_curve<CS: ConstraintSystem<Scalar>>(
+pub(super) fn enforce_on_curve<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
     (x, x_value): (&Limbs, Fe),
@@ -122,7 +122,11 @@ fn multiplier<CS: ConstraintSystem<Scalar>>(
     }
     let residue = Limbs::alloc(
         cs,
-        limbs_of(if which == 0 { &values.alpha } else { &values.beta }),
+        limbs_of(if which == 0 {
+            &values.alpha
+        } else {
+            &values.beta
+        }),
     )?;
     let lambda = Limbs::constant(gate, limbs_of(&ENDO_LAMBDA));
     let product = Product::new(cs, &[(1, &signed[1])], &[(1, &lambda)])?;

@@ -13,8 +13,8 @@ use k256::elliptic_curve::PrimeField as _;
 use k256::elliptic_curve::ops::Reduce;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use nova_snark::frontend::gadgets::boolean::AllocatedBit;
-use nova_snark::frontend::solver::SatisfyingAssignment;
 use nova_snark::frontend::shape_cs::ShapeCS;
+use nova_snark::frontend::solver::SatisfyingAssignment;
 use nova_snark::frontend::{ConstraintSystem, Index, SynthesisError};
 use std::sync::OnceLock;
 
@@ -67,7 +67,9 @@ impl Checker {
 
     pub(super) fn failures(&self, z: &[Scalar]) -> Vec<usize> {
         assert_eq!(z.len(), self.columns.len());
-        (0..self.rows.len()).filter(|i| !self.holds(*i, z)).collect()
+        (0..self.rows.len())
+            .filter(|i| !self.holds(*i, z))
+            .collect()
     }
 
     /// Whether changing one variable breaks a constraint.

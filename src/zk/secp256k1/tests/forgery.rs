@@ -120,8 +120,8 @@ fn high_s_is_refused() {
 
 #[test]
 fn r_beyond_the_order_is_refused() {
-    let r = (0..)
-        .find_map(|i| Affine::lift(Fe(words(&(order() + i as u64)))))
+    let r = (1u64..)
+        .find_map(|i| Affine::lift(Fe(words(&(order() + i)))))
         .unwrap();
     let broken = broken(&recovered(r, &BigUint::from(77u32), &BigUint::from(3u32)));
     assert!(broken[0] > 0 && broken[0] <= 2, "{broken:?}");
@@ -177,7 +177,10 @@ fn non_canonical_keys_are_refused() {
     assert_eq!(broken(&values), vec![0; PARTS]);
     values.q.x = plus_p(q.x);
     let b = broken(&values);
-    assert!(b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0), "{b:?}");
+    assert!(
+        b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0),
+        "{b:?}"
+    );
 
     // A small ordinate: x is a cube root of y² - 7 (p = 7 mod 9).
     let p = biguint(&P);
@@ -196,7 +199,10 @@ fn non_canonical_keys_are_refused() {
     assert_eq!(broken(&values), vec![0; PARTS]);
     values.q.y = plus_p(q.y);
     let b = broken(&values);
-    assert!(b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0), "{b:?}");
+    assert!(
+        b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0),
+        "{b:?}"
+    );
 }
 
 /// With α = β = k = 0 everything else holds for any key and hash.
@@ -222,7 +228,10 @@ fn scalars_must_fit_the_signature() {
     let mut values = honest(35);
     values.z[0] ^= 1;
     let b = broken(&values);
-    assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
+    assert!(
+        b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
+        "{b:?}"
+    );
     // Another s, with z scaled alike: only α·r = β·s fails.
     let mut values = honest(35);
     let s = biguint(&values.s) / 2u32;
@@ -230,14 +239,34 @@ fn scalars_must_fit_the_signature() {
     values.s = words(&s);
     values.z = words(&z);
     let b = broken(&values);
-    assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
-    // Residues of α or β that are not those of the components.
-    let mut values = honest(35);
-    values.alpha[0] ^= 1;
-    assert!(broken(&values)[0] > 0);
-    let mut values = honest(35);
-    values.beta[0] ^= 1;
-    assert!(broken(&values)[0] > 0);
+    assert!(
+        b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
+        "{b:?}"
+    );
+    // Residues that are not those of the components: α' = 2α with s' = 2s,
+    // and β' = 2β with s' = s/2, z' = z/2. One relation each (4 equations).
+    let half = inverse(&BigUint::from(2u32));
+    for seed in 35.. {
+        let (mut first, mut second) = (honest(seed), honest(seed));
+        let s = biguint(&first.s);
+        let (twice, halved) = (words(&(&s * 2u32 % &n)), words(&(&s * &half % &n)));
+        if !at_most(&twice, &HALF_N) || !at_most(&halved, &HALF_N) {
+            continue;
+        }
+        first.s = twice;
+        first.alpha = words(&(biguint(&first.alpha) * 2u32 % &n));
+        second.s = halved;
+        second.z = words(&(biguint(&second.z) * &half % &n));
+        second.beta = words(&(biguint(&second.beta) * 2u32 % &n));
+        for values in [first, second] {
+            let b = broken(&values);
+            assert!(
+                b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
+                "{b:?}"
+            );
+        }
+        break;
+    }
 }
 
 /// A wrong key, the other R, or a wrong k that fits a made-up hash end at
@@ -300,14 +329,39 @@ fn chains_have_all_parts() {
 #[test]
 fn states_are_bound() {
     let other = chunks(39);
+    // Another signature's chain under this signature: only the rows of the
+    // current state fail, one per element that differs.
+    let mut lie = other[0].clone();
+    lie.signature = chunks(38)[0].signature.clone();
+    let (mine, theirs) = (chunks(38)[0].state.message(), other[0].state.message());
+    let differing = mine.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+    assert!(differing >= 10);
+    // The message has the second chunk's words last; the own words are the
+    // first here, and the last chunk's are not in it.
+    let (z, _) = synthesize(&lie);
+    let words_beyond = WORDS;
+    // The provided key is that of the signature section, so `sig` differs too.
+    let sig = chunks(38)[0].sig();
+    let provided = sig
+        .iter()
+        .zip(other[0].sig())
+        .filter(|(a, b)| **a != *b)
+        .count();
+    let sig_rows = if lie.sig() == sig { 0 } else { provided };
+    assert_eq!(
+        shape().failures(&z).len(),
+        differing + words_beyond + sig_rows
+    );
     for part in 0..PARTS {
         let honest = chunks(38)[part].clone();
-        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 6] = [
+        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 8] = [
             |c, o| c.state.r_x = o.state.r_x,
             |c, o| c.state.p1_y = o.state.p1_y,
+            |c, _| c.state.r_flip = -c.state.r_flip,
             |c, o| c.state.q_x = o.state.q_x,
             |c, o| c.state.p3_y = o.state.p3_y,
-            |c, o| (c.state.acc, c.state.acc_y) = (chunk_acc(o), o.state.acc_y),
+            |c, _| c.state.q_flip = -c.state.q_flip,
+            |c, o| (c.state.acc, c.state.acc_y) = (o.state.acc, o.state.acc_y),
             |c, _| c.state.steps[0] ^= 1,
         ];
         for edit in edits {
@@ -327,10 +381,6 @@ fn states_are_bound() {
             }
         }
     }
-}
-
-fn chunk_acc(chunk: &ChunkWitness) -> Affine {
-    chunk.state.acc
 }
 
 /// The public hash and key are those of the checked signature.

@@ -1,12 +1,14 @@
 //! Gadgets alone: against their native twins, and lying provers.
 
+use super::super::chunk::{endomorphism_pair, enforce_end};
 use super::super::constants::constants;
 use super::super::field::{
-    Bit, Lazy, Limbs, Product, Sum, alloc_bit, enforce_at_most, enforce_different, pow2,
+    Bit, Lazy, Limbs, Product, Sum, alloc, alloc_bit, enforce_at_most, enforce_different, pow2,
 };
 use super::super::native::*;
 use super::super::order::OrderSum;
 use super::super::point::{Point, build_table, lookup, lookup_generator, reduce};
+use super::super::signature::enforce_on_curve;
 use super::native::affine;
 use super::*;
 use rand::{Rng, SeedableRng};
@@ -62,6 +64,96 @@ fn additions_are_those_of_the_curve() {
             }),
             0
         );
+    }
+}
+
+/// Provers that follow the formulas from a false native twin. A relation that
+/// fails fails in both of its equations, so the counts tell that every
+/// relation is there: a twin of another ordinate breaks the slopes, a twin
+/// shifted along the chord keeps the slope and breaks the abscissas.
+#[test]
+fn every_relation_of_an_addition_is_needed() {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    let (p, q) = (random_point(&mut rng), random_point(&mut rng));
+    let t = Fe([3, 1, 4, 1]);
+    let (slope, _) = p.chord(q);
+    let other_y = Affine {
+        x: p.x,
+        y: p.y.add(t),
+    };
+    let on_chord = Affine {
+        x: p.x.add(t),
+        y: p.y.add(slope.mul(t)),
+    };
+    for (twin, single, double) in [(other_y, 2, 4), (on_chord, 2, 6)] {
+        let failed = failures!(|cs, gate| {
+            let (mut a, b) = (point(cs, gate, p), point(cs, gate, q));
+            a.at = twin;
+            a.add(cs, gate, &b).unwrap()
+        });
+        assert_eq!(failed, single);
+        let failed = failures!(|cs, gate| {
+            let (mut a, b) = (point(cs, gate, p), point(cs, gate, q));
+            a.at = twin;
+            a.double_add(cs, gate, &b).unwrap()
+        });
+        assert_eq!(failed, double);
+    }
+}
+
+/// The image under the endomorphism is `β·x` of the point's own limbs.
+#[test]
+fn the_endomorphism_is_proven() {
+    let mut rng = ChaCha8Rng::seed_from_u64(25);
+    let p = random_point(&mut rng);
+    for (twin, flip, expected) in [(p, 1, 0), (p, -1, 0), (GENERATOR, 1, 2)] {
+        let failed = failures!(|cs, gate| {
+            let mut a = point(cs, gate, p);
+            a.at = twin;
+            let flip_var = alloc(cs, scalar_from_i128(flip.into())).unwrap();
+            let [_, image] = endomorphism_pair(cs, gate, a, (flip_var, flip)).unwrap();
+            assert_eq!(image.at.y, if flip < 0 { twin.y.neg() } else { twin.y });
+        });
+        assert_eq!(failed, expected);
+    }
+}
+
+/// Both coordinates of the end are compared: its negative shares x, its
+/// image under the endomorphism shares y.
+#[test]
+fn the_end_is_compared_in_both_coordinates() {
+    let end = constants().end;
+    for (at, last, expected) in [
+        (end, true, 0..=0),
+        (end.neg(), true, 1..=2),
+        (end.endo(), true, 6..=8),
+        (end.neg(), false, 0..=0),
+    ] {
+        let failed = failures!(|cs, gate| {
+            let is_last = alloc_bit(&mut *cs, last).unwrap();
+            let acc = point(cs, gate, at);
+            enforce_end(cs, gate, is_last, &acc).unwrap()
+        });
+        assert!(expected.contains(&failed), "{failed}");
+    }
+}
+
+/// The square of x in the curve equation is that of the limbs.
+#[test]
+fn the_curve_equation_is_proven() {
+    let mut rng = ChaCha8Rng::seed_from_u64(26);
+    let p = random_point(&mut rng);
+    for (x, y, expected) in [
+        (p.x, p.y, 0),
+        (p.x, p.y.add(Fe::from_u64(1)), 2),
+        (GENERATOR.x, p.y, 4),
+    ] {
+        let failed = failures!(|cs, gate| {
+            let limbs = Limbs::alloc(cs, p.x.limbs()).unwrap();
+            let y = Limbs::alloc(cs, y.limbs()).unwrap();
+            enforce_on_curve(cs, gate, (&limbs, x), &y).unwrap()
+        });
+        assert_eq!(failed, expected);
     }
 }
 
@@ -123,15 +215,31 @@ fn differences_are_modulo_p() {
 #[test]
 fn bounds_are_exact() {
     let max = [u64::MAX; 4];
-    for bound in [HALF_N, [N[0] - 1, N[1], N[2], N[3]], [P[0] - 1, P[1], P[2], P[3]]] {
+    for bound in [
+        HALF_N,
+        [N[0] - 1, N[1], N[2], N[3]],
+        [P[0] - 1, P[1], P[2], P[3]],
+    ] {
         let next = [bound[0] + 1, bound[1], bound[2], bound[3]];
         let high = [0, 0, bound[2].wrapping_add(1), bound[3]];
-        for value in [[0; 4], [1, 0, 0, 0], bound, next, max, high, [u64::MAX, u64::MAX, 0, 0]] {
+        for value in [
+            [0; 4],
+            [1, 0, 0, 0],
+            bound,
+            next,
+            max,
+            high,
+            [u64::MAX, u64::MAX, 0, 0],
+        ] {
             let failed = failures!(|cs, gate| {
                 let value = Limbs::alloc(cs, limbs_of(&value)).unwrap();
                 enforce_at_most(cs, gate, &value, &bound).unwrap()
             });
-            assert_eq!(failed == 0, at_most(&value, &bound), "{value:x?} {bound:x?}");
+            assert_eq!(
+                failed == 0,
+                at_most(&value, &bound),
+                "{value:x?} {bound:x?}"
+            );
         }
     }
 }
@@ -206,7 +314,9 @@ fn lookups_find_every_entry() {
     let mut rng = ChaCha8Rng::seed_from_u64(22);
     let points: [Affine; 4] = core::array::from_fn(|_| random_point(&mut rng));
     let bits_of = |cs: &mut SatisfyingAssignment<Engine>, index: usize, count: usize| -> Vec<Bit> {
-        (0..count).map(|i| alloc_bit(cs, index >> i & 1 == 1).unwrap()).collect()
+        (0..count)
+            .map(|i| alloc_bit(cs, index >> i & 1 == 1).unwrap())
+            .collect()
     };
     let cs = &mut SatisfyingAssignment::<Engine>::new();
     let gate = alloc_bit(cs, true).unwrap();
@@ -224,8 +334,9 @@ fn lookups_find_every_entry() {
     }
     for index in 0..256 {
         let found = failures!(|cs, gate| {
-            let bits: Vec<Bit> =
-                (0..8).map(|i| alloc_bit(&mut *cs, index >> i & 1 == 1).unwrap()).collect();
+            let bits: Vec<Bit> = (0..8)
+                .map(|i| alloc_bit(&mut *cs, index >> i & 1 == 1).unwrap())
+                .collect();
             let found = lookup_generator(cs, gate, &bits).unwrap();
             assert_eq!(found.at, constants().generator[index]);
             assert_eq!(found.x.value, found.at.x.limbs());
@@ -266,16 +377,15 @@ fn relations_modulo_n_agree_with_integers() {
     }
 }
 
-/// A result that is wrong by the field's order or by 2^288 does not pass
-/// modulo n: every one of the four equations is needed.
+/// An error in one group of limbs fails that group's equation and the one in
+/// the proof's field.
 #[test]
 fn every_equation_modulo_n_is_needed() {
     for limb in [0usize, 3, 6] {
         let failed = failures!(|cs, gate| {
             let a = Limbs::alloc(cs, limbs_of(&N)).unwrap();
-            let mut product = Product::new(cs, &[(1, &a)], &[(1, &a)]).unwrap();
+            let product = Product::new(cs, &[(1, &a)], &[(1, &a)]).unwrap();
             // A multiple of n, plus 2^(32·limb).
-            product.value[limb] += 0;
             let mut extra = [0i64; 8];
             extra[limb] = 1;
             let extra = Limbs::alloc(cs, extra).unwrap();
