@@ -1,1 +1,3 @@
 //! Crowdfold.
+
+pub mod rpc;
