@@ -23,7 +23,7 @@
 //! assert_eq!(instance.pin(), Pin { constraints: 7, .. });
 //! ```
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use ff::Field;
 use nova_snark::frontend::{
@@ -298,6 +298,19 @@ impl<T> Instance<T> {
         Some((row, self.names[row].as_str()))
     }
 
+    /// Names of the rows that do not hold.
+    pub(crate) fn failing(&self) -> BTreeSet<&str> {
+        let rows = self.products.iter().zip(&self.names);
+        rows.filter(|([a, b, c], _)| *a * *b != *c)
+            .map(|(_, name)| name.as_str())
+            .collect()
+    }
+
+    /// Names of all rows.
+    pub(crate) fn row_names(&self) -> BTreeSet<&str> {
+        self.names.iter().map(String::as_str).collect()
+    }
+
     /// Whether every row holds.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.first_unsatisfied().is_none()
@@ -377,7 +390,7 @@ impl<T> Instance<T> {
     }
 
     /// Names of (at most four of) the rows that contain private variable `column`.
-    fn rows_of(&self, column: usize) -> Vec<&str> {
+    pub(crate) fn rows_of(&self, column: usize) -> Vec<&str> {
         let entries = &self.entries[self.columns[column].clone()];
         let mut rows: Vec<u32> = entries.iter().map(|entry| entry.row).collect();
         rows.dedup();
