@@ -2,6 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod batches;
+mod blocks;
+mod bounties;
+mod draws;
 mod happy;
+mod lanes;
+mod money;
+mod penalties;
+mod random;
+mod sessions;
 mod transactions;
 mod world;

@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::{BTreeMap, BTreeSet}};
 use crowdfold_config::{Allocation, DEMO, Genesis};
 use crowdfold_events::{Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId};
 use crowdfold_kernel::{
-    AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit, meets_work,
-    model::TaskStatus, registration_hash,
+    AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit,
+    model::TaskStatus,
 };
 
 use crowdfold_zk::statement::ItemStatement;
@@ -128,6 +128,7 @@ impl World {
         let outcome = Kernel::propose(&self.state, input, &self.oracle).unwrap();
         self.transactions.clear();
         self.messages.clear();
+        self.nonces.clear();
         self.decide(outcome)
     }
 
@@ -174,7 +175,8 @@ impl World {
 
     pub fn transfer_with(&mut self, from: u8, to: Address, value: u128, data: &[u8], max_fee: Option<u128>) -> B256 {
         let from = transactions::wallet(from);
-        let nonce = self.nonces.entry(from.address()).or_default();
+        let next = self.state.account_info(&from.address()).nonce;
+        let nonce = self.nonces.entry(from.address()).or_insert(next);
         let max_fee = max_fee.unwrap_or_else(|| self.state.next_base_fee() * 2);
         let raw = transactions::transfer(&from, self.state.genesis().chain_id, *nonce, to, value, max_fee, data);
         *nonce += 1;
@@ -186,7 +188,7 @@ impl World {
     pub fn register_message(&mut self, who: &Signer) -> MessageBody {
         let (work, height, head) = self.state.registration_work();
         let chain = self.state.genesis().chain_id;
-        let work_nonce = (0..).find(|n| meets_work(&registration_hash(chain, &who.address(), &head, *n), work)).unwrap();
+        let work_nonce = crowdfold_events::work::solve(chain, who.address(), head, work, 0, 1_000_000).unwrap();
         MessageBody::Register { work_height: height.0, work_nonce }
     }
 
