@@ -306,11 +306,6 @@ impl<T> Instance<T> {
             .collect()
     }
 
-    /// Names of all rows.
-    pub(crate) fn row_names(&self) -> BTreeSet<&str> {
-        self.names.iter().map(String::as_str).collect()
-    }
-
     /// Whether every row holds.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.first_unsatisfied().is_none()

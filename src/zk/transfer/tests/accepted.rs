@@ -68,25 +68,23 @@ fn data_of_every_length_and_kind_of_byte() {
 
 #[test]
 fn payload_of_exactly_one_block_less_one_byte() {
+    let mut world = World::new();
+    world.env.chain_id = u64::MAX;
+    world.nonce = u64::MAX - 1;
+    world.balance = u128::MAX;
     for kind in KINDS {
         let mut payload = payload(kind);
-        payload.value = 10_u128.pow(25);
+        payload.chain_id = world.env.chain_id;
+        payload.nonce = world.nonce;
+        payload.max_fee = 1 << 103;
+        payload.max_priority_fee = payload.max_fee;
+        payload.gas_limit = 1 << 24;
+        payload.value = 1 << 121;
         while payload.encode().len() < MAX_PAYLOAD_BYTES {
-            if payload.data.len() == 55 {
-                // The numbers grow where the data is full.
-                payload.max_fee *= 256;
-                payload.data.truncate(40);
-            }
             payload.data.push(1);
         }
-        if kind != TxKind::DynamicFee {
-            payload.max_priority_fee = payload.max_fee;
-        }
-        let mut world = World::new();
-        world.balance = u128::MAX / 2;
-        let w = world.plan(&payload).expect("a valid transfer");
         assert_eq!(payload.encode().len(), 135);
-        check(&w);
+        check(&world.plan(&payload).expect("a valid transfer"));
     }
 }
 
