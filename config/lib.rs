@@ -1,1 +1,23 @@
 //! Typed presets and genesis.
+//!
+//! A genesis file is TOML; unknown keys are errors, every key is read, every
+//! number is range-checked and the relations between numbers are checked
+//! together. Nothing here reads a file: callers pass text.
+
+mod amount;
+mod genesis;
+mod params;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use amount::{Amount, AmountError};
+pub use genesis::{Allocation, Genesis, GenesisError, GenesisValidator, L1, ProofSystem, Setup, ShapeDigest, ShapeDigestError, ValidGenesis};
+pub use params::*;
+pub use validate::{ConfigError, Relation, TRANSFER_GAS, TRANSFER_SEGMENTS, ValidParams};
+
+/// The demonstration's chain: short deadlines, fast blocks, a penalty above what a new plugin holds.
+pub const DEMO: &str = include_str!("demo.toml");
+/// A local development node.
+pub const LOCAL: &str = include_str!("local.toml");

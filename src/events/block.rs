@@ -24,9 +24,9 @@ pub struct BlockHeader {
     pub proposer: Address,
     /// Randomness of this block. With a single validator it is not random to that validator.
     pub beacon: B256,
-    /// Binary Merkle root of the raw transactions' hashes.
+    /// Binary Merkle root of the raw transactions.
     pub transactions_root: B256,
-    /// Binary Merkle root of the system messages' digests.
+    /// Binary Merkle root of the encoded system messages, signatures included.
     pub messages_root: B256,
     /// Hash of the commit in the body (of the parent).
     pub last_commit_hash: B256,

@@ -11,6 +11,32 @@ use crate::{
     primitives::{Address, B256, BatchIndex, Height, ItemIndex, SignedZkpow, TaskId, Zkpow},
 };
 
+/// What an account holds after an item, in the order in which the state tree is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// The account.
+    pub account: Address,
+    /// Its nonce afterwards.
+    pub nonce: u64,
+    /// Its balance afterwards.
+    pub balance: Zkpow,
+}
+
+/// How the fee of a transaction is split; the parts sum to the fee.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeShares {
+    /// Accrues to the proposer of the block.
+    pub proposer: Zkpow,
+    /// Earmarked for the item's proof: its base bounty.
+    pub proving: Zkpow,
+    /// Earmarked for the aggregation of the item's batch.
+    pub aggregation: Zkpow,
+    /// Joins the fund that pays for the proofs of settlements.
+    pub settlement: Zkpow,
+    /// Joins the fund that pays for posting to L1.
+    pub posting: Zkpow,
+}
+
 /// What a task is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TaskKind {
@@ -117,10 +143,25 @@ pub enum Event {
         segments: u32,
         pre_root: B256,
         post_root: B256,
+        /// Halves of the signing payload's digest, each as a field element.
+        data_hi: B256,
+        data_lo: B256,
+        /// Digest of the block environment that the proof is bound to.
+        env: B256,
+        changes: Vec<AccountChange>,
+        shares: FeeShares,
     },
+    /// The envelope was good and the message took effect.
+    MessageAccepted {
+        hash: B256,
+        sender: Address,
+        sequence: u64,
+    },
+    /// The envelope was good, so the sequence is used up, but the message had no effect.
     MessageRefused {
         hash: B256,
         sender: Address,
+        sequence: u64,
         reason: u16,
     },
     HeartbeatsRecorded {
@@ -130,6 +171,11 @@ pub enum Event {
         plugin: Address,
     },
     AdmissionPassed {
+        plugin: Address,
+        task: TaskId,
+    },
+    /// The admission item was not proven in time: the registration is void.
+    AdmissionLapsed {
         plugin: Address,
         task: TaskId,
     },
@@ -151,17 +197,20 @@ pub enum Event {
         plugin: Address,
         fee: Zkpow,
     },
+    /// `funded` is the part of the base bounty that fees have paid.
     TaskOpened {
         task: TaskId,
         kind: TaskKind,
         segments: u32,
         base_bounty: Zkpow,
+        funded: Zkpow,
     },
     TaskAssigned {
         task: TaskId,
         plugin: Address,
         attempt: u32,
         bounty: Zkpow,
+        from_issuance: Zkpow,
         deadline: Height,
         receipt: DrawReceipt,
     },
@@ -192,6 +241,7 @@ pub enum Event {
         plugin: Address,
         task: TaskId,
         amount: Zkpow,
+        to_debt: Zkpow,
     },
     TrustChanged {
         plugin: Address,
@@ -204,6 +254,7 @@ pub enum Event {
     },
     TaskQuarantined {
         task: TaskId,
+        deadline: Height,
     },
     RewardAccrued {
         plugin: Address,
@@ -224,6 +275,11 @@ pub enum Event {
         segments: u32,
         pre_root: B256,
         post_root: B256,
+        /// Digest of the entries, as the proof states it.
+        data_lo: B256,
+        /// Digest of the block environment that the proof is bound to.
+        env: B256,
+        changes: Vec<AccountChange>,
     },
     BatchClosed {
         batch: BatchIndex,
@@ -249,6 +305,7 @@ pub enum Event {
     EpochStarted {
         epoch: u64,
         issuance_allowance: Zkpow,
+        registration_work: u64,
     },
     BlockSealed {
         height: Height,

@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::primitives::{Address, B256, TaskId};
+use crate::{
+    block::CommitSignature,
+    primitives::{Address, B256, BatchIndex, TaskId},
+};
 
 /// What a sender wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,13 @@ pub enum MessageBody {
     /// Ask that accrued rewards be settled to the sender's balance at the
     /// next settlement; the fee is taken from the accrued amount.
     Withdraw,
+    /// The certificate of a proven batch, collected by a submitter.
+    CertifyBatch {
+        /// The batch.
+        batch: BatchIndex,
+        /// Signatures over the certificate's digest, in ascending order of address.
+        signatures: Vec<CommitSignature>,
+    },
 }
 
 /// A message with its place in the sender's sequence.
@@ -79,14 +89,14 @@ pub struct MessageReceipt {
     pub refused: Option<u16>,
 }
 
-mod signature_bytes {
+pub(crate) mod signature_bytes {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 65], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8; 65], s: S) -> Result<S::Ok, S::Error> {
         bytes.as_slice().serialize(s)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 65], D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 65], D::Error> {
         let bytes = Vec::<u8>::deserialize(d)?;
         bytes.try_into().map_err(|b: Vec<u8>| D::Error::invalid_length(b.len(), &"65 bytes"))
     }

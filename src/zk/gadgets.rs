@@ -78,11 +78,7 @@ where
 }
 
 /// [`enforce_bits`] of one number.
-pub fn range_check<CS>(
-    cs: &mut CS,
-    a: &AllocatedNum<Scalar>,
-    n: usize,
-) -> Result<Vec<AllocatedBit>, SynthesisError>
+pub fn range_check<CS>(cs: &mut CS, a: &AllocatedNum<Scalar>, n: usize) -> Result<Vec<AllocatedBit>, SynthesisError>
 where
     CS: ConstraintSystem<Scalar>,
 {
@@ -108,9 +104,7 @@ where
     CS: ConstraintSystem<Scalar>,
 {
     assert!(bits.len() <= MAX_BITS, "invariant: a packing is injective");
-    let value = bits.iter().rev().try_fold(Scalar::ZERO, |sum, bit| {
-        Some(sum.double() + bit_scalar(bit.get_value()?))
-    });
+    let value = bits.iter().rev().try_fold(Scalar::ZERO, |sum, bit| Some(sum.double() + bit_scalar(bit.get_value()?)));
     let out = alloc(cs, value)?;
     cs.enforce(
         || "pack",
@@ -160,34 +154,16 @@ where
         |lc| lc + inverse.get_variable(),
         |lc| lc + CS::one() - zero.get_variable(),
     );
-    cs.enforce(
-        || "non-zero is not zero",
-        |lc| lc + a.get_variable(),
-        |lc| lc + zero.get_variable(),
-        |lc| lc,
-    );
-    Ok(AllocatedBit::from_parts_unchecked(
-        zero.get_variable(),
-        value,
-    ))
+    cs.enforce(|| "non-zero is not zero", |lc| lc + a.get_variable(), |lc| lc + zero.get_variable(), |lc| lc);
+    Ok(AllocatedBit::from_parts_unchecked(zero.get_variable(), value))
 }
 
 /// `a` is not zero if `sel` is set. Cost: 1.
-pub fn enforce_non_zero_if<CS>(
-    cs: &mut CS,
-    sel: &AllocatedBit,
-    a: &AllocatedNum<Scalar>,
-) -> Result<(), SynthesisError>
+pub fn enforce_non_zero_if<CS>(cs: &mut CS, sel: &AllocatedBit, a: &AllocatedNum<Scalar>) -> Result<(), SynthesisError>
 where
     CS: ConstraintSystem<Scalar>,
 {
-    let value = a.get_value().zip(sel.get_value()).map(|(a, sel)| {
-        if sel {
-            inverse_or_zero(a)
-        } else {
-            Scalar::ZERO
-        }
-    });
+    let value = a.get_value().zip(sel.get_value()).map(|(a, sel)| if sel { inverse_or_zero(a) } else { Scalar::ZERO });
     let inverse = alloc(cs, value)?;
     cs.enforce(
         || "non-zero",
@@ -204,32 +180,19 @@ where
     CS: ConstraintSystem<Scalar>,
     L: FnOnce(LinearCombination<Scalar>) -> LinearCombination<Scalar>,
 {
-    cs.enforce(
-        || "zero if",
-        |lc| lc + sel.get_variable(),
-        difference,
-        |lc| lc,
-    );
+    cs.enforce(|| "zero if", |lc| lc + sel.get_variable(), difference, |lc| lc);
 }
 
 /// `a` = `b` if `sel` is set. Cost: 1.
-pub fn enforce_equal_if<CS>(
-    cs: &mut CS,
-    sel: &AllocatedBit,
-    a: &AllocatedNum<Scalar>,
-    b: &AllocatedNum<Scalar>,
-) where
+pub fn enforce_equal_if<CS>(cs: &mut CS, sel: &AllocatedBit, a: &AllocatedNum<Scalar>, b: &AllocatedNum<Scalar>)
+where
     CS: ConstraintSystem<Scalar>,
 {
     enforce_zero_if(cs, sel, |lc| lc + a.get_variable() - b.get_variable());
 }
 
 /// `a` and `b`. Cost: 1; boolean by its equation.
-pub fn and<CS>(
-    cs: &mut CS,
-    a: &AllocatedBit,
-    b: &AllocatedBit,
-) -> Result<AllocatedBit, SynthesisError>
+pub fn and<CS>(cs: &mut CS, a: &AllocatedBit, b: &AllocatedBit) -> Result<AllocatedBit, SynthesisError>
 where
     CS: ConstraintSystem<Scalar>,
 {
@@ -237,11 +200,7 @@ where
 }
 
 /// `a` or `b`. Cost: 1; boolean by its equation.
-pub fn or<CS>(
-    cs: &mut CS,
-    a: &AllocatedBit,
-    b: &AllocatedBit,
-) -> Result<AllocatedBit, SynthesisError>
+pub fn or<CS>(cs: &mut CS, a: &AllocatedBit, b: &AllocatedBit) -> Result<AllocatedBit, SynthesisError>
 where
     CS: ConstraintSystem<Scalar>,
 {
@@ -261,12 +220,7 @@ pub fn enforce_implies<CS>(cs: &mut CS, a: &AllocatedBit, b: &AllocatedBit)
 where
     CS: ConstraintSystem<Scalar>,
 {
-    cs.enforce(
-        || "implies",
-        |lc| lc + a.get_variable(),
-        |lc| lc + CS::one() - b.get_variable(),
-        |lc| lc,
-    );
+    cs.enforce(|| "implies", |lc| lc + a.get_variable(), |lc| lc + CS::one() - b.get_variable(), |lc| lc);
 }
 
 fn inverse_or_zero(a: Scalar) -> Scalar {
@@ -309,15 +263,8 @@ mod tests {
             checked(-Scalar::ONE, n).assert_refused_by("recompose");
         }
         let instance = checked(Scalar::from(0b1011), 8);
-        let bits: Vec<_> = instance
-            .output
-            .iter()
-            .map(AllocatedBit::get_value)
-            .collect();
-        assert_eq!(
-            &bits[..4],
-            [Some(true), Some(true), Some(false), Some(true)]
-        );
+        let bits: Vec<_> = instance.output.iter().map(AllocatedBit::get_value).collect();
+        assert_eq!(&bits[..4], [Some(true), Some(true), Some(false), Some(true)]);
         instance.assert_determined(1, |_| false);
         assert_eq!(instance.pin().constraints, 9);
     }
@@ -356,9 +303,7 @@ mod tests {
             let (taken, other) = if set { (a, b) } else { (b, a) };
             assert_eq!(out.get_value(), taken.get_value());
             let other = other.get_variable();
-            instance.assert_determined(1, |i| {
-                other.get_unchecked() == nova_snark::frontend::Index::Aux(i)
-            });
+            instance.assert_determined(1, |i| other.get_unchecked() == nova_snark::frontend::Index::Aux(i));
         }
     }
 
@@ -379,12 +324,7 @@ mod tests {
 
     #[test]
     fn non_zero_is_asked_for_only_if_selected() {
-        for (sel, value, ok) in [
-            (true, 3, true),
-            (true, 0, false),
-            (false, 0, true),
-            (false, 3, true),
-        ] {
+        for (sel, value, ok) in [(true, 3, true), (true, 0, false), (false, 0, true), (false, 3, true)] {
             let instance = Instance::of(|cs| {
                 let sel = bit(cs, sel)?;
                 let a = num(cs, Scalar::from(value))?;

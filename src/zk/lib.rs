@@ -4,8 +4,18 @@
 //! curve arithmetic excepted), so that a browser can run it.
 
 pub mod accounts;
+pub mod bus;
+pub mod gadgets;
+pub mod item;
+pub mod keccak;
 pub mod poseidon;
+pub mod proof;
+pub mod secp256k1;
+pub mod segment;
+pub mod settlement;
 pub mod statement;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transfer;
 pub mod tree;
 
@@ -17,9 +27,3 @@ pub use statement::{
 pub type Engine = nova_snark::provider::Bn256EngineKZG;
 /// BN254's scalar field, the field of every constraint.
 pub type Scalar = <Engine as nova_snark::traits::Engine>::Scalar;
-
-pub mod gadgets;
-pub mod keccak;
-
-#[cfg(test)]
-pub(crate) mod testing;

@@ -54,11 +54,13 @@ pub enum Domain {
     Challenge = 8,
     /// The block environment of an item (arity 8).
     Env = 9,
+    /// The running digest of a settlement's entries (arity 4).
+    Settlement = 10,
 }
 
 impl Domain {
     /// Every domain, in the order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Leaf,
         Self::Node,
         Self::Empty,
@@ -68,6 +70,7 @@ impl Domain {
         Self::Statement,
         Self::Challenge,
         Self::Env,
+        Self::Settlement,
     ];
 
     const fn slot(self) -> usize {
@@ -117,17 +120,15 @@ struct Exported {
 
 fn export(constants: &impl Serialize) -> Exported {
     let codec = bincode::config::standard();
-    let bytes = bincode::serde::encode_to_vec(constants, codec)
-        .expect("invariant: plain vectors of field elements serialise");
+    let bytes =
+        bincode::serde::encode_to_vec(constants, codec).expect("invariant: plain vectors of field elements serialise");
     bincode::serde::decode_from_slice::<Exported, _>(&bytes, codec)
         .expect("invariant: the pinned nova-snark writes these fields in this order")
         .0
 }
 
 fn row<const T: usize>(values: &[Scalar]) -> [Scalar; T] {
-    values
-        .try_into()
-        .expect("invariant: rows of the exported constants are one width long")
+    values.try_into().expect("invariant: rows of the exported constants are one width long")
 }
 
 fn transposed<const T: usize>(matrix: &[Vec<Scalar>]) -> [[Scalar; T]; T] {
@@ -223,9 +224,7 @@ macro_rules! arity {
     ($hash:ident, $parameters:ident, $n:literal, $width:literal, $marker:ty) => {
         fn $parameters() -> &'static Parameters<$width> {
             static CELL: OnceLock<Parameters<$width>> = OnceLock::new();
-            CELL.get_or_init(|| {
-                Parameters::new(&export(&PoseidonConstants::<Scalar, $marker>::default()))
-            })
+            CELL.get_or_init(|| Parameters::new(&export(&PoseidonConstants::<Scalar, $marker>::default())))
         }
 
         #[doc = concat!("The Poseidon digest of ", $n, " field elements under `domain`.")]

@@ -33,11 +33,11 @@ use crate::{
     bus::{self, Kind, Port, Side},
     keccak, poseidon,
     poseidon::Domain,
-    secp256k1::chunk::{ChunkWitness, synthesize_chunk},
+    secp256k1::{ChunkWitness, synthesize_chunk},
     settlement::{SettlementChunkWitness, synthesize_settlement},
     statement::{STATEMENT_LEN, StatementElements, StatementIndex},
     transfer::{StatementVars, TransferWitness, synthesize_transfer},
-    tree::{OpWitness, synthesize_tree_op},
+    tree::{OpWitness, circuit::synthesize_tree_op},
 };
 
 /// Tree operations that one segment can do.
@@ -270,11 +270,11 @@ fn curve_slot<CS: ConstraintSystem<Scalar>>(
 ) -> Result<(), SynthesisError> {
     let selector = AllocatedBit::alloc(cs.namespace(|| "curve selector"), work.map(|w| w.curve.is_some()))?;
     let witness = work.and_then(|w| w.curve.as_ref());
-    let slot = synthesize_chunk(&mut cs.namespace(|| "curve"), &selector, work.is_some(), witness)?;
+    let slot = synthesize_chunk(&mut cs.namespace(|| "curve"), &selector, witness)?;
     let mut push = |kind, side, (selector, payload): (Num, Vec<Num>)| ports.push(Port { kind, side, selector, payload });
     push(Kind::CurveState, Side::Receive, slot.state_in);
     push(Kind::CurveState, Side::Send, slot.state_out);
-    push(Kind::Signature, Side::Send, slot.sig);
+    push(Kind::Signature, Side::Send, (slot.sig.0, slot.sig.1.into()));
     Ok(())
 }
 
@@ -379,10 +379,10 @@ fn settlement_slot<CS: ConstraintSystem<Scalar>>(
     // A settlement has no sender; a transfer's sender is a key's address.
     when_zero(cs, &number(&used), &statement[StatementIndex::Sender as usize]);
     let mut push = |kind, side, selector, payload: Vec<Num>| ports.push(Port { kind, side, selector, payload });
-    push(Kind::Settlement, Side::Receive, slot.settle_in.0, slot.settle_in.1.into());
-    push(Kind::Settlement, Side::Send, slot.settle_out.0, slot.settle_out.1.into());
-    for (selector, message) in slot.tree {
-        push(Kind::Tree, Side::Send, selector, message.into());
+    push(Kind::Settlement, Side::Receive, slot.settle_in.selector, slot.settle_in.payload.into());
+    push(Kind::Settlement, Side::Send, slot.settle_out.selector, slot.settle_out.payload.into());
+    for port in slot.tree {
+        push(Kind::Tree, Side::Send, port.selector, port.payload.into());
     }
     Ok(SettlementFlags { used, is_first, is_final })
 }

@@ -23,6 +23,8 @@
 //! assert_eq!(instance.pin(), Pin { constraints: 7, .. });
 //! ```
 
+#![allow(clippy::panic)] // A failed expectation of a test panics.
+
 use std::{collections::BTreeSet, ops::Range};
 
 use ff::Field;
@@ -39,11 +41,7 @@ use crate::{Engine, Scalar};
 /// plain closure can be a circuit.
 pub(crate) enum KitCS {
     /// Builds constraints; `names` and `path` keep what the rows are called.
-    Shape {
-        inner: ShapeCS<Engine>,
-        names: Vec<String>,
-        path: Vec<String>,
-    },
+    Shape { inner: ShapeCS<Engine>, names: Vec<String>, path: Vec<String> },
     /// Builds the assignment.
     Witness(SatisfyingAssignment<Engine>),
 }
@@ -93,11 +91,7 @@ impl ConstraintSystem<Scalar> for KitCS {
         match self {
             Self::Shape { inner, names, path } => {
                 let name: String = annotation().into();
-                names.push(if path.is_empty() {
-                    name
-                } else {
-                    format!("{}/{name}", path.join("/"))
-                });
+                names.push(if path.is_empty() { name } else { format!("{}/{name}", path.join("/")) });
                 inner.enforce(|| "", a, b, c);
             }
             Self::Witness(inner) => inner.enforce(annotation, a, b, c),
@@ -212,24 +206,14 @@ impl<T> Instance<T> {
     where
         F: Fn(&mut KitCS) -> Result<T, SynthesisError>,
     {
-        let mut shape = KitCS::Shape {
-            inner: ShapeCS::new(),
-            names: Vec::new(),
-            path: Vec::new(),
-        };
+        let mut shape = KitCS::Shape { inner: ShapeCS::new(), names: Vec::new(), path: Vec::new() };
         circuit(&mut shape).expect("the shape synthesizes without a witness");
-        let KitCS::Shape { inner, names, .. } = shape else {
-            panic!("the circuit replaced its constraint system")
-        };
+        let KitCS::Shape { inner, names, .. } = shape else { panic!("the circuit replaced its constraint system") };
         let mut witness = KitCS::Witness(SatisfyingAssignment::<Engine>::new());
         let output = circuit(&mut witness).expect("the assignment synthesizes");
         let variables = inner.num_aux();
         assert_eq!(witness.aux_slice().len(), variables, "private variables");
-        assert_eq!(
-            witness.inputs_slice().len(),
-            inner.num_inputs(),
-            "public inputs"
-        );
+        assert_eq!(witness.inputs_slice().len(), inner.num_inputs(), "public inputs");
         let z: Vec<Scalar> = [witness.aux_slice(), witness.inputs_slice()].concat();
 
         let mut by_column: Vec<Vec<Entry>> = vec![Vec::new(); z.len()];
@@ -261,12 +245,8 @@ impl<T> Instance<T> {
             }
             products.push(product);
         }
-        let pin = Pin {
-            constraints: products.len(),
-            variables,
-            non_zeros,
-            digest: hex::encode(&hasher.finalize()[..8]),
-        };
+        let pin =
+            Pin { constraints: products.len(), variables, non_zeros, digest: hex::encode(&hasher.finalize()[..8]) };
         let mut entries = Vec::with_capacity(non_zeros);
         let mut columns = Vec::with_capacity(z.len());
         for mut column in by_column {
@@ -275,16 +255,7 @@ impl<T> Instance<T> {
             entries.append(&mut column);
             columns.push(start..entries.len());
         }
-        Self {
-            output,
-            variables,
-            names,
-            entries,
-            columns,
-            products,
-            z,
-            pin,
-        }
+        Self { output, variables, names, entries, columns, products, z, pin }
     }
 
     /// Counts and digest of the shape.
@@ -298,12 +269,25 @@ impl<T> Instance<T> {
         Some((row, self.names[row].as_str()))
     }
 
+    /// Names of all rows that do not hold.
+    pub(crate) fn unsatisfied(&self) -> Vec<&str> {
+        let rows = self.products.iter().zip(&self.names);
+        rows.filter(|([a, b, c], _)| *a * *b != *c).map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// The private variables on the right of the rows whose name ends in `row`.
+    pub(crate) fn outputs_of(&self, row: &str) -> Vec<Variable> {
+        let output = |entry: &Entry| entry.matrix == 2 && self.names[entry.row as usize].ends_with(row);
+        (0..self.variables)
+            .filter(|column| self.entries[self.columns[*column].clone()].iter().any(output))
+            .map(|column| Variable::new_unchecked(Index::Aux(column)))
+            .collect()
+    }
+
     /// Names of the rows that do not hold.
     pub(crate) fn failing(&self) -> BTreeSet<&str> {
         let rows = self.products.iter().zip(&self.names);
-        rows.filter(|([a, b, c], _)| *a * *b != *c)
-            .map(|(_, name)| name.as_str())
-            .collect()
+        rows.filter(|([a, b, c], _)| *a * *b != *c).map(|(_, name)| name.as_str()).collect()
     }
 
     /// Whether every row holds.
@@ -337,8 +321,7 @@ impl<T> Instance<T> {
         let delta = value - self.z[column];
         self.z[column] = value;
         for entry in &self.entries[self.columns[column].clone()] {
-            self.products[entry.row as usize][usize::from(entry.matrix)] +=
-                entry.coefficient * delta;
+            self.products[entry.row as usize][usize::from(entry.matrix)] += entry.coefficient * delta;
         }
     }
 
@@ -352,20 +335,14 @@ impl<T> Instance<T> {
     /// value) and lists those of which some change leaves every row satisfied.
     /// Variables for which `allow` holds are passed over. The instance must be
     /// satisfied to begin with.
-    pub(crate) fn mutation_sweep(
-        &self,
-        stride: usize,
-        allow: impl Fn(usize) -> bool,
-    ) -> Vec<usize> {
+    pub(crate) fn mutation_sweep(&self, stride: usize, allow: impl Fn(usize) -> bool) -> Vec<usize> {
         self.assert_satisfied();
         let mut rng = ChaCha12Rng::seed_from_u64(1);
         (0..self.variables)
             .step_by(stride)
             .filter(|column| !allow(*column))
             .filter(|column| {
-                [Scalar::ONE, -Scalar::ONE, Scalar::random(&mut rng)]
-                    .iter()
-                    .any(|delta| self.survives(*column, *delta))
+                [Scalar::ONE, -Scalar::ONE, Scalar::random(&mut rng)].iter().any(|delta| self.survives(*column, *delta))
             })
             .collect()
     }
@@ -377,10 +354,7 @@ impl<T> Instance<T> {
             free.is_empty(),
             "{} undetermined variables, in rows {:?}",
             free.len(),
-            free.iter()
-                .take(10)
-                .map(|column| (*column, self.rows_of(*column)))
-                .collect::<Vec<_>>()
+            free.iter().take(10).map(|column| (*column, self.rows_of(*column))).collect::<Vec<_>>()
         );
     }
 
@@ -433,12 +407,7 @@ mod tests {
         let y = alloc(cs, y)?.get_variable();
         let free = alloc(cs, 5)?.get_variable();
         cs.enforce(|| "square", |lc| lc + x, |lc| lc + x, |lc| lc + y);
-        cs.enforce(
-            || "nothing",
-            |lc| lc + y + free,
-            |lc| lc + KitCS::one(),
-            |lc| lc + y + free,
-        );
+        cs.enforce(|| "nothing", |lc| lc + y + free, |lc| lc + KitCS::one(), |lc| lc + y + free);
         Ok([x, y, free])
     }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::{
     Engine, Scalar, bus,
     item::trace::{ItemTrace, statement_chain},
-    proof::LeafWitness,
+    proof::witness::LeafWitness,
     segment::{self, Logic, SegmentSlots, SegmentStart, SlotVars},
     statement::{StatementElements, Z},
 };

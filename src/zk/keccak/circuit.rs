@@ -5,9 +5,7 @@ use nova_snark::frontend::{
     AllocatedBit, ConstraintSystem, LinearCombination, SynthesisError, Variable, num::AllocatedNum,
 };
 
-use super::native::{
-    PORT_ELEMENTS, ROTATIONS, ROUND_CONSTANTS, State, pack_state, pi_source, round,
-};
+use super::native::{PORT_ELEMENTS, ROTATIONS, ROUND_CONSTANTS, Round, State, Step, pack_state, pi_source, round_with};
 use crate::Scalar;
 use crate::gadgets::{alloc, bit_scalar};
 
@@ -45,6 +43,20 @@ pub fn synthesize_keccak_f<CS>(
 where
     CS: ConstraintSystem<Scalar>,
 {
+    synthesize_with(cs, sel, input, |_, _, _| {})
+}
+
+/// [`synthesize_keccak_f`] with a witness that `change` may alter after each step
+/// of each round: the way to a dishonest one.
+pub(super) fn synthesize_with<CS>(
+    cs: &mut CS,
+    sel: &AllocatedBit,
+    input: Option<&State>,
+    mut change: impl FnMut(usize, Step, &mut [u64]),
+) -> Result<KeccakPorts, SynthesisError>
+where
+    CS: ConstraintSystem<Scalar>,
+{
     let active = sel.get_value();
     let mut value = match active {
         Some(false) => Some([0; 25]),
@@ -54,23 +66,19 @@ where
     for lane in 0..25 {
         let bits = alloc_lane(cs, value.map(|value| value[lane]))?;
         for bit in &bits {
-            cs.enforce(
-                || "input bit",
-                |lc| lc + CS::one() - bit.variable,
-                |lc| lc + bit.variable,
-                |lc| lc,
-            );
+            cs.enforce(|| "input bit", |lc| lc + CS::one() - bit.variable, |lc| lc + bit.variable, |lc| lc);
         }
         state.push(bits);
     }
     let input = pack(cs, sel, &state, value.as_ref())?;
-    for constant in ROUND_CONSTANTS {
-        state = synthesize_round(cs, sel, &state, value.as_ref())?;
+    for (number, constant) in ROUND_CONSTANTS.into_iter().enumerate() {
+        let round = value.map(|value| round_with(&value, &mut |step, lanes| change(number, step, lanes)));
+        state = synthesize_round(cs, sel, &state, round.as_ref())?;
         for (z, bit) in state[0].iter_mut().enumerate() {
             bit.negated = constant >> z & 1 == 1;
         }
-        value = value.map(|value| {
-            let mut next = round(&value).chi;
+        value = round.map(|round| {
+            let mut next = round.chi;
             if active == Some(true) {
                 next[0] ^= constant;
             }
@@ -86,13 +94,11 @@ fn synthesize_round<CS>(
     cs: &mut CS,
     sel: &AllocatedBit,
     a: &[Lane],
-    value: Option<&State>,
+    value: Option<&Round>,
 ) -> Result<Vec<Lane>, SynthesisError>
 where
     CS: ConstraintSystem<Scalar>,
 {
-    let value = value.map(round);
-    let value = value.as_ref();
     let sel = sel.get_variable();
 
     let mut parity = Vec::with_capacity(5);
@@ -100,22 +106,10 @@ where
         let partial = alloc_lane(cs, value.map(|value| value.partial[x]))?;
         let whole = alloc_lane(cs, value.map(|value| value.parity[x]))?;
         for z in 0..64 {
-            enforce_xor3(
-                cs,
-                sel,
-                a[x][z],
-                a[x + 5][z],
-                a[x + 10][z],
-                partial[z].variable,
-            );
-            enforce_xor3(
-                cs,
-                sel,
-                partial[z],
-                a[x + 15][z],
-                a[x + 20][z],
-                whole[z].variable,
-            );
+            let first = [a[x][z], a[x + 5][z], a[x + 10][z]];
+            let rest = [partial[z], a[x + 15][z], a[x + 20][z]];
+            enforce_xor3(cs, "partial parity", sel, first, partial[z].variable);
+            enforce_xor3(cs, "column parity", sel, rest, whole[z].variable);
         }
         parity.push(whole);
     }
@@ -126,7 +120,7 @@ where
         let (left, right) = (&parity[(i + 4) % 5], &parity[(i + 1) % 5]);
         for z in 0..64 {
             let rotated = right[(z + 63) % 64];
-            enforce_xor3(cs, sel, a[i][z], left[z], rotated, out[z].variable);
+            enforce_xor3(cs, "theta", sel, [a[i][z], left[z], rotated], out[z].variable);
         }
         theta.push(out);
     }
@@ -139,13 +133,9 @@ where
     for i in 0..25 {
         let out = alloc_lane(cs, value.map(|value| value.chi[i]))?;
         let row = i - i % 5;
-        for z in 0..64 {
-            let (a, b, c) = (
-                moved(i, z),
-                moved(row + (i + 1) % 5, z),
-                moved(row + (i + 2) % 5, z),
-            );
-            enforce_chi(cs, sel, a, b, c, out[z].variable);
+        for (z, bit) in out.iter().enumerate() {
+            let bits = [i, row + (i + 1) % 5, row + (i + 2) % 5].map(|lane| moved(lane, z));
+            enforce_chi(cs, sel, bits, bit.variable);
         }
         chi.push(out);
     }
@@ -157,10 +147,7 @@ fn alloc_lane<CS>(cs: &mut CS, value: Option<u64>) -> Result<Lane, SynthesisErro
 where
     CS: ConstraintSystem<Scalar>,
 {
-    let mut lane = [Bit {
-        variable: CS::one(),
-        negated: false,
-    }; 64];
+    let mut lane = [Bit { variable: CS::one(), negated: false }; 64];
     for (z, bit) in lane.iter_mut().enumerate() {
         bit.variable = cs.alloc(
             || "bit",
@@ -174,21 +161,12 @@ where
 }
 
 /// `lc` + coefficient · bit.
-fn add(
-    lc: LinearCombination<Scalar>,
-    sel: Variable,
-    coefficient: Scalar,
-    bit: Bit,
-) -> LinearCombination<Scalar> {
-    if bit.negated {
-        lc + (coefficient, sel) - (coefficient, bit.variable)
-    } else {
-        lc + (coefficient, bit.variable)
-    }
+fn add(lc: LinearCombination<Scalar>, sel: Variable, coefficient: Scalar, bit: Bit) -> LinearCombination<Scalar> {
+    if bit.negated { lc + (coefficient, sel) - (coefficient, bit.variable) } else { lc + (coefficient, bit.variable) }
 }
 
 /// out = a ⊕ b ⊕ c: (6 − 5a − 3b − 4c)·(5·out − 4b − 3c) = 5a + 3b + 4c.
-fn enforce_xor3<CS>(cs: &mut CS, sel: Variable, a: Bit, b: Bit, c: Bit, out: Variable)
+fn enforce_xor3<CS>(cs: &mut CS, name: &'static str, sel: Variable, [a, b, c]: [Bit; 3], out: Variable)
 where
     CS: ConstraintSystem<Scalar>,
 {
@@ -199,7 +177,7 @@ where
     };
     let pair = |lc, [y, z]: [i64; 2]| add(add(lc, sel, small(y), b), sel, small(z), c);
     cs.enforce(
-        || "xor3",
+        || name,
         |lc| sum(lc + (small(6), CS::one()), [-5, -3, -4]),
         |lc| pair(lc + (small(5), out), [-4, -3]),
         |lc| sum(lc, [5, 3, 4]),
@@ -207,7 +185,7 @@ where
 }
 
 /// out = a ⊕ (¬b ∧ c): (6 − 4a − b − 4c)·(4·out − b − 4c) = 8a − 5b.
-fn enforce_chi<CS>(cs: &mut CS, sel: Variable, a: Bit, b: Bit, c: Bit, out: Variable)
+fn enforce_chi<CS>(cs: &mut CS, sel: Variable, [a, b, c]: [Bit; 3], out: Variable)
 where
     CS: ConstraintSystem<Scalar>,
 {
@@ -262,9 +240,7 @@ where
         );
         packed.push(out);
     }
-    Ok(packed
-        .try_into()
-        .expect("invariant: 25 lanes make nine elements"))
+    Ok(packed.try_into().expect("invariant: 25 lanes make nine elements"))
 }
 
 #[cfg(test)]
@@ -274,7 +250,7 @@ mod tests {
 
     /// One gadget on given bits, negated or not, with a given output.
     fn gadget(
-        enforce: impl Fn(&mut KitCS, Variable, Bit, Bit, Bit, Variable),
+        enforce: impl Fn(&mut KitCS, Variable, [Bit; 3], Variable),
         inputs: [bool; 3],
         negated: [bool; 3],
         out: Scalar,
@@ -287,13 +263,13 @@ mod tests {
                 bits.push(Bit { variable, negated });
             }
             let out = alloc(cs, Some(out))?.get_variable();
-            enforce(cs, sel, bits[0], bits[1], bits[2], out);
+            enforce(cs, sel, [bits[0], bits[1], bits[2]], out);
             Ok(out)
         })
     }
 
     fn follows_its_truth_table(
-        enforce: impl Fn(&mut KitCS, Variable, Bit, Bit, Bit, Variable),
+        enforce: impl Fn(&mut KitCS, Variable, [Bit; 3], Variable),
         native: impl Fn(bool, bool, bool) -> bool,
     ) {
         for row in 0..64u8 {
@@ -311,7 +287,8 @@ mod tests {
 
     #[test]
     fn xor3_has_one_solution_in_every_row() {
-        follows_its_truth_table(enforce_xor3, |a, b, c| a ^ b ^ c);
+        let xor3 = |cs: &mut KitCS, sel, bits, out| enforce_xor3(cs, "xor3", sel, bits, out);
+        follows_its_truth_table(xor3, |a, b, c| a ^ b ^ c);
     }
 
     #[test]

@@ -20,6 +20,4 @@ mod native;
 mod tests;
 
 pub use circuit::{KeccakPorts, synthesize_keccak_f};
-pub use native::{
-    KeccakBlock, MAX_BLOCK_BYTES, PORT_ELEMENTS, State, keccak_f, keccak256_block, pack_state,
-};
+pub use native::{KeccakBlock, MAX_BLOCK_BYTES, PORT_ELEMENTS, State, keccak_f, keccak256_block, pack_state};

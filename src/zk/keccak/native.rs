@@ -70,24 +70,37 @@ pub(super) struct Round {
 }
 
 pub(super) fn round(a: &State) -> Round {
-    let partial: [u64; 5] = std::array::from_fn(|x| a[x] ^ a[x + 5] ^ a[x + 10]);
-    let parity: [u64; 5] = std::array::from_fn(|x| partial[x] ^ a[x + 15] ^ a[x + 20]);
-    let theta: State =
-        std::array::from_fn(|i| a[i] ^ parity[(i + 4) % 5] ^ parity[(i + 1) % 5].rotate_left(1));
+    round_with(a, &mut |_, _| {})
+}
+
+/// The steps of a round, in the order in which they are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Partial,
+    Parity,
+    Theta,
+    Chi,
+}
+
+/// A round whose lanes `change` may alter after each step; what follows is
+/// computed from the altered ones.
+pub(super) fn round_with(a: &State, change: &mut impl FnMut(Step, &mut [u64])) -> Round {
+    let mut partial: [u64; 5] = std::array::from_fn(|x| a[x] ^ a[x + 5] ^ a[x + 10]);
+    change(Step::Partial, &mut partial);
+    let mut parity: [u64; 5] = std::array::from_fn(|x| partial[x] ^ a[x + 15] ^ a[x + 20]);
+    change(Step::Parity, &mut parity);
+    let mut theta: State = std::array::from_fn(|i| a[i] ^ parity[(i + 4) % 5] ^ parity[(i + 1) % 5].rotate_left(1));
+    change(Step::Theta, &mut theta);
     let b: State = std::array::from_fn(|to| {
         let from = pi_source(to);
         theta[from].rotate_left(ROTATIONS[from])
     });
-    let chi: State = std::array::from_fn(|i| {
+    let mut chi: State = std::array::from_fn(|i| {
         let row = i - i % 5;
         b[i] ^ (!b[row + (i + 1) % 5] & b[row + (i + 2) % 5])
     });
-    Round {
-        partial,
-        parity,
-        theta,
-        chi,
-    }
+    change(Step::Chi, &mut chi);
+    Round { partial, parity, theta, chi }
 }
 
 /// The permutation.
@@ -108,9 +121,7 @@ pub fn pack_state(state: &State) -> [Scalar; PORT_ELEMENTS] {
         for (bytes, lane) in repr.as_mut().chunks_exact_mut(8).zip(lanes) {
             bytes.copy_from_slice(&lane.to_le_bytes());
         }
-        Scalar::from_repr(repr)
-            .into_option()
-            .expect("invariant: 192 bits are below r")
+        Scalar::from_repr(repr).into_option().expect("invariant: 192 bits are below r")
     })
 }
 
@@ -137,19 +148,12 @@ pub fn keccak256_block(message: &[u8]) -> Option<KeccakBlock> {
     block[MAX_BLOCK_BYTES] ^= 0x80;
     let mut input = [0u64; 25];
     for (lane, bytes) in input.iter_mut().zip(block.chunks_exact(8)) {
-        *lane = bytes
-            .iter()
-            .rev()
-            .fold(0, |lane, byte| lane << 8 | u64::from(*byte));
+        *lane = bytes.iter().rev().fold(0, |lane, byte| lane << 8 | u64::from(*byte));
     }
     let output = keccak_f(&input);
     let mut digest = [0u8; 32];
     for (bytes, lane) in digest.chunks_exact_mut(8).zip(&output) {
         bytes.copy_from_slice(&lane.to_le_bytes());
     }
-    Some(KeccakBlock {
-        input,
-        output,
-        digest,
-    })
+    Some(KeccakBlock { input, output, digest })
 }

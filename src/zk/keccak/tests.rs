@@ -3,13 +3,11 @@
 
 use std::time::Instant;
 
-use nova_snark::frontend::{
-    AllocatedBit, ConstraintSystem, num::AllocatedNum, solver::SatisfyingAssignment,
-};
+use nova_snark::frontend::{AllocatedBit, ConstraintSystem, num::AllocatedNum, solver::SatisfyingAssignment};
 use proptest::prelude::*;
 use sha3::{Digest, Keccak256};
 
-use super::*;
+use super::{circuit::synthesize_with, native::Step, *};
 use crate::testing::{Instance, KitCS, Pin};
 use crate::{Engine, Scalar};
 
@@ -30,9 +28,7 @@ fn values(elements: &[AllocatedNum<Scalar>; PORT_ELEMENTS]) -> [Scalar; PORT_ELE
 fn random_state(seed: u64) -> State {
     let mut lane = seed;
     std::array::from_fn(|_| {
-        lane = lane
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        lane = lane.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         lane ^ lane >> 29
     })
 }
@@ -72,10 +68,7 @@ fn packing_puts_three_lanes_in_an_element() {
     let state: State = std::array::from_fn(|i| i as u64 + 1);
     let packed = pack_state(&state);
     let shift = Scalar::from(1 << 32) * Scalar::from(1 << 32);
-    assert_eq!(
-        packed[1],
-        Scalar::from(4) + shift * (Scalar::from(5) + shift * Scalar::from(6))
-    );
+    assert_eq!(packed[1], Scalar::from(4) + shift * (Scalar::from(5) + shift * Scalar::from(6)));
     assert_eq!(packed[8], Scalar::from(25));
     let full = pack_state(&[u64::MAX; 25]);
     assert_eq!(full[0] + Scalar::from(1), shift * shift * shift);
@@ -99,6 +92,47 @@ fn every_variable_is_determined() {
 }
 
 #[test]
+fn a_wrong_bit_anywhere_is_refused_by_its_own_row() {
+    // One bit is wrong and everything after it is computed from the wrong one,
+    // so that exactly one row stands between it and a forged permutation.
+    let state = random_state(12);
+    for (round, step, row) in [
+        (0, Step::Partial, "partial parity"),
+        (1, Step::Parity, "column parity"),
+        (12, Step::Theta, "theta"),
+        (22, Step::Chi, "chi"),
+        (23, Step::Partial, "partial parity"),
+        (23, Step::Chi, "chi"),
+    ] {
+        let instance = Instance::of(|cs: &mut KitCS| {
+            let sel = cs.given(true);
+            let sel = AllocatedBit::alloc(&mut *cs, sel)?;
+            let input = cs.given(&state);
+            synthesize_with(cs, &sel, input, |n, at, lanes| {
+                if (n, at) == (round, step) {
+                    lanes[3] ^= 1 << 17;
+                }
+            })
+        });
+        assert_eq!(instance.unsatisfied(), [row], "round {round}, {step:?}");
+        assert_ne!(values(&instance.output.output), pack_state(&keccak_f(&state)));
+    }
+}
+
+#[test]
+fn ports_are_the_packed_states() {
+    let mut instance = slot(true, Some(random_state(13)));
+    let ports = instance.output.1.clone();
+    for element in ports.input.iter().chain(&ports.output) {
+        let value = element.get_value().expect("a value");
+        instance.set(element.get_variable(), value + Scalar::from(1));
+        assert_eq!(instance.unsatisfied(), ["pack"]);
+        instance.set(element.get_variable(), value);
+    }
+    instance.assert_satisfied();
+}
+
+#[test]
 fn an_idle_slot_is_all_zero_whatever_it_is_given() {
     for input in [None, Some(random_state(10))] {
         let instance = slot(false, input);
@@ -113,7 +147,7 @@ fn the_idle_witness_does_not_pass_as_a_permutation() {
     let mut instance = slot(false, None);
     let sel = instance.output.0.get_variable();
     instance.set(sel, Scalar::from(1));
-    instance.assert_refused_by("xor3");
+    instance.assert_refused_by("partial parity");
 }
 
 #[test]
@@ -124,12 +158,8 @@ fn input_bits_are_boolean() {
     state[0] = 2;
     let mut instance = slot(true, Some(state));
     let first = instance.output.0.get_variable();
-    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else {
-        panic!("sel is private")
-    };
-    let bit = |i: usize| {
-        nova_snark::frontend::Variable::new_unchecked(nova_snark::frontend::Index::Aux(sel + 1 + i))
-    };
+    let nova_snark::frontend::Index::Aux(sel) = first.get_unchecked() else { unreachable!("sel is private") };
+    let bit = |i: usize| nova_snark::frontend::Variable::new_unchecked(nova_snark::frontend::Index::Aux(sel + 1 + i));
     instance.set(bit(0), Scalar::from(2));
     instance.set(bit(1), Scalar::from(0));
     instance.assert_refused_by("input bit");
@@ -139,17 +169,13 @@ fn input_bits_are_boolean() {
 fn cost_and_shape_are_pinned() {
     assert_eq!(
         slot(true, Some([0; 25])).pin(),
-        &Pin {
-            constraints: 93_778 + 1,
-            variables: 93_778 + 1,
-            non_zeros: 891_568,
-            digest: "7eea0e4057250f9c".into(),
-        }
+        &Pin { constraints: 93_778 + 1, variables: 93_778 + 1, non_zeros: 891_568, digest: "7eea0e4057250f9c".into() }
     );
 }
 
 /// Prints the time of one witness; run with `--nocapture`.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_witness_is_quick() {
     let state = random_state(11);
     let mut best = u128::MAX;

@@ -52,10 +52,7 @@ impl Wire {
             true => None,
             false => Some(LinearCombination::from_coeff(variable, coefficient)),
         };
-        Self {
-            value: value.map(|v| coefficient * v),
-            lc,
-        }
+        Self { value: value.map(|v| coefficient * v), lc }
     }
 
     /// The value, if there is a witness.
@@ -72,14 +69,8 @@ impl Wire {
     #[must_use]
     pub fn plus(self, coefficient: Scalar, other: &Self) -> Self {
         Self {
-            value: self
-                .value
-                .zip(other.value)
-                .map(|(a, b)| a + coefficient * b),
-            lc: self
-                .lc
-                .zip(other.lc.as_ref())
-                .map(|(a, b)| a + (coefficient, b)),
+            value: self.value.zip(other.value).map(|(a, b)| a + coefficient * b),
+            lc: self.lc.zip(other.lc.as_ref()).map(|(a, b)| a + (coefficient, b)),
         }
     }
 
@@ -105,19 +96,10 @@ impl Wire {
     ///
     /// # Errors
     /// As [`AllocatedNum::alloc`].
-    pub fn allocate<CS: ConstraintSystem<Scalar>>(
-        &self,
-        mut cs: CS,
-    ) -> Result<AllocatedNum<Scalar>, SynthesisError> {
-        let number = AllocatedNum::alloc(cs.namespace(|| "value"), || {
-            self.value.ok_or(SynthesisError::AssignmentMissing)
-        })?;
-        cs.enforce(
-            || "equals",
-            |_| self.lc(),
-            |lc| lc + CS::one(),
-            |lc| lc + number.get_variable(),
-        );
+    pub fn allocate<CS: ConstraintSystem<Scalar>>(&self, mut cs: CS) -> Result<AllocatedNum<Scalar>, SynthesisError> {
+        let number =
+            AllocatedNum::alloc(cs.namespace(|| "value"), || self.value.ok_or(SynthesisError::AssignmentMissing))?;
+        cs.enforce(|| "equals", |_| self.lc(), |lc| lc + CS::one(), |lc| lc + number.get_variable());
         Ok(number)
     }
 }
@@ -132,18 +114,12 @@ pub struct Gate {
 impl Gate {
     /// Always 1.
     pub fn open<CS: ConstraintSystem<Scalar>>() -> Self {
-        Self {
-            variable: CS::one(),
-            value: Some(Scalar::ONE),
-        }
+        Self { variable: CS::one(), value: Some(Scalar::ONE) }
     }
 
     /// 1 where `sel` is.
     pub fn selected(sel: &AllocatedBit) -> Self {
-        Self {
-            variable: sel.get_variable(),
-            value: sel.get_value().map(|b| Scalar::from(u64::from(b))),
-        }
+        Self { variable: sel.get_variable(), value: sel.get_value().map(|b| Scalar::from(u64::from(b))) }
     }
 
     /// `constant` behind the gate.
@@ -197,16 +173,9 @@ fn sbox<CS: ConstraintSystem<Scalar>>(
 fn dot<const T: usize>(coefficients: &[Scalar; T], wires: &[Wire; T]) -> Wire {
     let first = Wire {
         value: wires[0].value.map(|v| coefficients[0] * v),
-        lc: wires[0]
-            .lc
-            .as_ref()
-            .map(|lc| LinearCombination::zero() + (coefficients[0], lc)),
+        lc: wires[0].lc.as_ref().map(|lc| LinearCombination::zero() + (coefficients[0], lc)),
     };
-    coefficients
-        .iter()
-        .zip(wires)
-        .skip(1)
-        .fold(first, |sum, (c, wire)| sum.plus(*c, wire))
+    coefficients.iter().zip(wires).skip(1).fold(first, |sum, (c, wire)| sum.plus(*c, wire))
 }
 
 fn apply<const T: usize>(matrix: &[[Scalar; T]; T], wires: &[Wire; T]) -> [Wire; T] {
@@ -235,20 +204,11 @@ fn permute<const T: usize, CS: ConstraintSystem<Scalar>>(
             }
         }
         let last = round + 1 == half;
-        let matrix = if last {
-            &parameters.pre_sparse
-        } else {
-            &parameters.mds
-        };
+        let matrix = if last { &parameters.pre_sparse } else { &parameters.mds };
         state = apply(matrix, &state);
     }
     let middle = parameters.sparse.len() / 2;
-    for (round, (key, matrix)) in parameters
-        .partial_keys
-        .iter()
-        .zip(&parameters.sparse)
-        .enumerate()
-    {
+    for (round, (key, matrix)) in parameters.partial_keys.iter().zip(&parameters.sparse).enumerate() {
         if round == middle && T <= REFRESH_WIDTH_MAX {
             for (i, lane) in state.iter_mut().enumerate().skip(1) {
                 let number = lane.allocate(cs.namespace(|| format!("refresh {i}")))?;
@@ -308,8 +268,7 @@ macro_rules! arity {
             domain: Domain,
             inputs: &[AllocatedNum<Scalar>; $n],
         ) -> Result<AllocatedNum<Scalar>, SynthesisError> {
-            let inputs: [Input; $n] =
-                std::array::from_fn(|i| Input::Wire(Wire::of(&cs, &inputs[i])));
+            let inputs: [Input; $n] = std::array::from_fn(|i| Input::Wire(Wire::of(&cs, &inputs[i])));
             let gate = Gate::open::<CS>();
             let digest = $wires(cs.namespace(|| "permutation"), &gate, domain, &inputs)?;
             digest.allocate(cs.namespace(|| "digest"))

@@ -45,7 +45,7 @@ use nova_snark::frontend::{
     AllocatedBit, ConstraintSystem, LinearCombination, SynthesisError, Variable, num::AllocatedNum,
 };
 
-use super::{ARITY, DEPTH, KEY_BITS, Leaf, OpMode, OpWitness, empty_hash, empty_rest};
+use super::{ARITY, DEPTH, KEY_BITS, Leaf, OpMode, OpWitness, empty_hash, empty_rest, key_scalar};
 use crate::{
     Scalar,
     poseidon::{
@@ -70,46 +70,52 @@ pub struct TreeOpPorts {
 }
 
 /// The witness as field elements; zeros when idle.
-struct Values {
-    link: bool,
-    insert: bool,
-    message: [Scalar; 8],
-    old: [Scalar; 5],
-    new: [Scalar; 5],
+#[derive(Clone)]
+pub(super) struct Values {
+    pub(super) link: bool,
+    pub(super) insert: bool,
+    pub(super) message: [Scalar; 8],
+    pub(super) old: [Scalar; 5],
+    pub(super) new: [Scalar; 5],
+    /// 1 if a link's next is 0.
+    pub(super) ends: Scalar,
+    /// Of a link's next if that is not 0.
+    pub(super) inverse: Scalar,
     /// Position within the parent, from the leaves upwards.
-    positions: [u8; DEPTH],
+    pub(super) positions: [u8; DEPTH],
     /// In the order in which [`children`] takes them.
-    siblings: [[Scalar; ARITY - 1]; DEPTH],
+    pub(super) siblings: [[Scalar; ARITY - 1]; DEPTH],
 }
 
 impl Values {
-    const IDLE: Self = Self {
+    pub(super) const IDLE: Self = Self {
         link: false,
         insert: false,
         message: [Scalar::ZERO; 8],
         old: [Scalar::ZERO; 5],
         new: [Scalar::ZERO; 5],
+        ends: Scalar::ZERO,
+        inverse: Scalar::ZERO,
         positions: [0; DEPTH],
         siblings: [[Scalar::ZERO; ARITY - 1]; DEPTH],
     };
 
-    fn of(op: &OpWitness) -> Self {
-        let positions: [u8; DEPTH] =
-            std::array::from_fn(|level| (op.index >> (2 * level) & 3) as u8);
+    pub(super) fn of(op: &OpWitness) -> Self {
+        let link = op.mode == OpMode::Link;
+        let next = if link { key_scalar(&op.old.next) } else { Scalar::ZERO };
+        let positions: [u8; DEPTH] = std::array::from_fn(|level| (op.index >> (2 * level) & 3) as u8);
         let siblings = std::array::from_fn(|level| {
             let [a, b, c] = op.siblings[level];
-            if positions[level] < 2 {
-                [a, b, c]
-            } else {
-                [c, a, b]
-            }
+            if positions[level] < 2 { [a, b, c] } else { [c, a, b] }
         });
         Self {
-            link: op.mode == OpMode::Link,
+            link,
             insert: op.mode == OpMode::Insert,
             message: op.message(),
             old: op.old.elements(),
             new: op.new.elements(),
+            ends: Scalar::from(u64::from(link && next == Scalar::ZERO)),
+            inverse: next.invert().unwrap_or(Scalar::ZERO),
             positions,
             siblings,
         }
@@ -137,7 +143,18 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
         (Some(true), Some(op)) => Some(Values::of(op)),
         (Some(true), None) => return Err(SynthesisError::AssignmentMissing),
     };
-    let values = values.as_ref();
+    synthesize_values(cs, sel, root_in, leaf_count_in, next_seq_in, values.as_ref())
+}
+
+/// The slot over values that nothing has checked.
+pub(super) fn synthesize_values<CS: ConstraintSystem<Scalar>>(
+    cs: &mut CS,
+    sel: &AllocatedBit,
+    root_in: &Num,
+    leaf_count_in: &Num,
+    next_seq_in: &Num,
+    values: Option<&Values>,
+) -> Result<TreeOpPorts, SynthesisError> {
     let one = CS::one();
     let s = sel.get_variable();
     let gate = Gate::selected(sel);
@@ -147,44 +164,24 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
     let (l, i) = (link.get_variable(), insert.get_variable());
     // At most one mode, and none when idle: for sel = 0 this reads
     // (l + i)(1 + l + i) = 0.
-    cs.enforce(
-        || "one mode",
-        |lc| lc + s - l - i,
-        |lc| lc + one - s + l + i,
-        |lc| lc,
-    );
+    cs.enforce(|| "one mode", |lc| lc + s - l - i, |lc| lc + one - s + l + i, |lc| lc);
 
     // What the slot passes through enters the message, whatever a witness says.
     let seq = number(
         cs,
         "seq",
-        values
-            .and(next_seq_in.get_value())
-            .zip(sel.get_value())
-            .map(|(n, s)| match s {
-                true => n,
-                false => Scalar::ZERO,
-            }),
+        values.and(next_seq_in.get_value()).zip(sel.get_value()).map(|(n, s)| match s {
+            true => n,
+            false => Scalar::ZERO,
+        }),
     )?;
     let m = |at: usize| values.map(|v| v.message[at]);
     let mode = number(cs, "mode", m(1))?;
     let key = number(cs, "key", m(2))?;
     let next = number(cs, "next", m(3))?;
-    let before = [
-        number(cs, "nonce before", m(4))?,
-        number(cs, "balance before", m(5))?,
-    ];
-    let after = [
-        number(cs, "nonce after", m(6))?,
-        number(cs, "balance after", m(7))?,
-    ];
-    let old_names = [
-        "old key",
-        "old next",
-        "old nonce",
-        "old balance",
-        "old rest",
-    ];
+    let before = [number(cs, "nonce before", m(4))?, number(cs, "balance before", m(5))?];
+    let after = [number(cs, "nonce after", m(6))?, number(cs, "balance after", m(7))?];
+    let old_names = ["old key", "old next", "old nonce", "old balance", "old rest"];
     let mut old = Vec::with_capacity(5);
     for (at, name) in old_names.into_iter().enumerate() {
         old.push(number(cs, name, values.map(|v| v.old[at]))?);
@@ -196,52 +193,17 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
     }
 
     let v = Num::get_variable;
-    cs.enforce(
-        || "seq",
-        |lc| lc + s,
-        |lc| lc + v(next_seq_in),
-        |lc| lc + v(&seq),
-    );
-    cs.enforce(
-        || "mode number",
-        |lc| lc + l + (Scalar::from(2), i),
-        |lc| lc + one,
-        |lc| lc + v(&mode),
-    );
+    cs.enforce(|| "seq", |lc| lc + s, |lc| lc + v(next_seq_in), |lc| lc + v(&seq));
+    cs.enforce(|| "mode number", |lc| lc + l + (Scalar::from(2), i), |lc| lc + one, |lc| lc + v(&mode));
     cs.enforce(|| "idle key", |lc| lc + one - s, |lc| lc + v(&key), |lc| lc);
-    cs.enforce(
-        || "next of link and insert only",
-        |lc| lc + one - l - i,
-        |lc| lc + v(&next),
-        |lc| lc,
-    );
+    cs.enforce(|| "next of link and insert only", |lc| lc + one - l - i, |lc| lc + v(&next), |lc| lc);
     for (name, field) in old_names.into_iter().zip(&old) {
         // Insert or idle.
-        cs.enforce(
-            || format!("{name} of update and link only"),
-            |lc| lc + one - s + i,
-            |lc| lc + v(field),
-            |lc| lc,
-        );
+        cs.enforce(|| format!("{name} of update and link only"), |lc| lc + one - s + i, |lc| lc + v(field), |lc| lc);
     }
-    cs.enforce(
-        || "update: old key",
-        |lc| lc + s - l - i,
-        |lc| lc + v(&old[0]) - v(&key),
-        |lc| lc,
-    );
-    cs.enforce(
-        || "link: old next",
-        |lc| lc + l,
-        |lc| lc + v(&old[1]) - v(&next),
-        |lc| lc,
-    );
-    cs.enforce(
-        || "new key",
-        |lc| lc + i,
-        |lc| lc + v(&key),
-        |lc| lc + v(&new[0]) - v(&old[0]),
-    );
+    cs.enforce(|| "update: old key", |lc| lc + s - l - i, |lc| lc + v(&old[0]) - v(&key), |lc| lc);
+    cs.enforce(|| "link: old next", |lc| lc + l, |lc| lc + v(&old[1]) - v(&next), |lc| lc);
+    cs.enforce(|| "new key", |lc| lc + i, |lc| lc + v(&key), |lc| lc + v(&new[0]) - v(&old[0]));
     // update: o.next + 0; link: m.next + m.next + m.key - 2·m.next; insert: 0 + m.next.
     cs.enforce(
         || "new next",
@@ -250,30 +212,15 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
         |lc| lc + v(&new[1]) - v(&old[1]) - v(&next),
     );
     for at in 0..2 {
-        let (before, after, old, new) = (
-            v(&before[at]),
-            v(&after[at]),
-            v(&old[2 + at]),
-            v(&new[2 + at]),
-        );
-        cs.enforce(
-            || format!("value before {at}"),
-            |lc| lc + s - l - i,
-            |lc| lc + old,
-            |lc| lc + before,
-        );
+        let (before, after, old, new) = (v(&before[at]), v(&after[at]), v(&old[2 + at]), v(&new[2 + at]));
+        cs.enforce(|| format!("value before {at}"), |lc| lc + s - l - i, |lc| lc + old, |lc| lc + before);
         cs.enforce(
             || format!("value after {at} of update and insert only"),
             |lc| lc + one - s + l,
             |lc| lc + after,
             |lc| lc,
         );
-        cs.enforce(
-            || format!("new value {at}"),
-            |lc| lc + l,
-            |lc| lc + old,
-            |lc| lc + new - after,
-        );
+        cs.enforce(|| format!("new value {at}"), |lc| lc + l, |lc| lc + old, |lc| lc + new - after);
     }
     enforce_order(cs, values, l, &old[0], &key, &next)?;
 
@@ -283,18 +230,8 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
             AllocatedBit::alloc(cs.namespace(|| format!("position {k}")), bit)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    cs.enforce(
-        || "idle index",
-        |lc| lc + one - s,
-        |_| weighted(&bits),
-        |lc| lc,
-    );
-    cs.enforce(
-        || "insert at the leaf count",
-        |lc| lc + i,
-        |_| weighted(&bits) - v(leaf_count_in),
-        |lc| lc,
-    );
+    cs.enforce(|| "idle index", |lc| lc + one - s, |_| weighted(&bits), |lc| lc);
+    cs.enforce(|| "insert at the leaf count", |lc| lc + i, |_| weighted(&bits) - v(leaf_count_in), |lc| lc);
 
     // An insert's old leaf is all zero, so its digest is a constant, which the
     // difference turns into that of the unused leaf.
@@ -304,18 +241,12 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
     let rest = Gate::selected(&insert).times(cs, empty_rest());
     new.push(old[4].clone().and(&rest));
     let leaves = [
-        leaf_hash(cs.namespace(|| "leaf before"), &gate, old)?
-            .and(&Gate::selected(&insert).times(cs, unused)),
+        leaf_hash(cs.namespace(|| "leaf before"), &gate, old)?.and(&Gate::selected(&insert).times(cs, unused)),
         leaf_hash(cs.namespace(|| "leaf after"), &gate, new)?,
     ];
     let [top_before, top_after] = climb(cs, &gate, values, &bits, leaves)?;
 
-    cs.enforce(
-        || "root before",
-        |lc| lc + s,
-        |_| top_before.lc() - v(root_in),
-        |lc| lc,
-    );
+    cs.enforce(|| "root before", |lc| lc + s, |_| top_before.lc() - v(root_in), |lc| lc);
     let root_out = number(
         cs,
         "root after",
@@ -324,43 +255,19 @@ pub fn synthesize_tree_op<CS: ConstraintSystem<Scalar>>(
             _ => root_in.get_value(),
         },
     )?;
-    cs.enforce(
-        || "root after",
-        |lc| lc + s,
-        |_| top_after.lc() - v(root_in),
-        |lc| lc + v(&root_out) - v(root_in),
-    );
+    cs.enforce(|| "root after", |lc| lc + s, |_| top_after.lc() - v(root_in), |lc| lc + v(&root_out) - v(root_in));
     let sum = |a: &Num, bit: &AllocatedBit| {
         let bit = bit.get_value().map(|b| Scalar::from(u64::from(b)));
         a.get_value().zip(bit).map(|(a, b)| a + b)
     };
     let leaf_count_out = number(cs, "leaf count after", sum(leaf_count_in, &insert))?;
-    cs.enforce(
-        || "leaf count after",
-        |lc| lc + v(leaf_count_in) + i,
-        |lc| lc + one,
-        |lc| lc + v(&leaf_count_out),
-    );
+    cs.enforce(|| "leaf count after", |lc| lc + v(leaf_count_in) + i, |lc| lc + one, |lc| lc + v(&leaf_count_out));
     let next_seq_out = number(cs, "next seq after", sum(next_seq_in, sel))?;
-    cs.enforce(
-        || "next seq after",
-        |lc| lc + v(next_seq_in) + s,
-        |lc| lc + one,
-        |lc| lc + v(&next_seq_out),
-    );
+    cs.enforce(|| "next seq after", |lc| lc + v(next_seq_in) + s, |lc| lc + one, |lc| lc + v(&next_seq_out));
 
     let ([nonce_old, balance_old], [nonce_new, balance_new]) = (before, after);
     Ok(TreeOpPorts {
-        message: [
-            seq,
-            mode,
-            key,
-            next,
-            nonce_old,
-            balance_old,
-            nonce_new,
-            balance_new,
-        ],
+        message: [seq, mode, key, next, nonce_old, balance_old, nonce_new, balance_new],
         root_out,
         leaf_count_out,
         next_seq_out,
@@ -373,9 +280,7 @@ fn number<CS: ConstraintSystem<Scalar>>(
     name: &'static str,
     value: Option<Scalar>,
 ) -> Result<Num, SynthesisError> {
-    AllocatedNum::alloc(cs.namespace(|| name), || {
-        value.ok_or(SynthesisError::AssignmentMissing)
-    })
+    AllocatedNum::alloc(cs.namespace(|| name), || value.ok_or(SynthesisError::AssignmentMissing))
 }
 
 /// For a link: `low < key` and `key < next`, where next 0 stands for 2^160.
@@ -400,59 +305,21 @@ fn enforce_order<CS: ConstraintSystem<Scalar>>(
     let (low_v, key_v, next_v) = (low.get_variable(), key.get_variable(), next.get_variable());
     let top = Scalar::from(2).pow_vartime([KEY_BITS as u64]);
     let link = values.map(|v| v.link);
-    let scalar = |value: Option<Scalar>| {
-        if link == Some(true) {
-            value
-        } else {
-            link.map(|_| Scalar::ZERO)
-        }
-    };
-
-    let ends = link
-        .zip(next.get_value())
-        .map(|(l, n)| l && n == Scalar::ZERO);
-    let ends_value = ends.map(|e| Scalar::from(u64::from(e)));
-    let z = number(cs, "end of list", ends_value)?.get_variable();
-    let inverse = next.get_value().map(|n| n.invert().unwrap_or(Scalar::ZERO));
-    let w = number(cs, "inverse of next", scalar(inverse))?.get_variable();
+    let scalar = |value: Option<Scalar>| if link == Some(true) { value } else { link.map(|_| Scalar::ZERO) };
+    let z_value = values.map(|v| v.ends);
+    let z = number(cs, "end of list", z_value)?.get_variable();
+    let w = number(cs, "inverse of next", values.map(|v| v.inverse))?.get_variable();
     cs.enforce(|| "end has no next", |lc| lc + z, |lc| lc + next_v, |lc| lc);
-    cs.enforce(
-        || "no next is the end",
-        |lc| lc + next_v,
-        |lc| lc + w,
-        |lc| lc + l - z,
-    );
-    cs.enforce(
-        || "inverse or zero",
-        |lc| lc + w,
-        |lc| lc + one - l + z,
-        |lc| lc,
-    );
+    cs.enforce(|| "no next is the end", |lc| lc + next_v, |lc| lc + w, |lc| lc + l - z);
+    cs.enforce(|| "inverse or zero", |lc| lc + w, |lc| lc + one - l + z, |lc| lc);
 
     let one_value = Scalar::ONE;
-    let above_low = key
-        .get_value()
-        .zip(low.get_value())
-        .map(|(k, o)| k - o - one_value);
-    let below_next = key
-        .get_value()
-        .zip(next.get_value())
-        .zip(ends_value)
-        .map(|((k, n), z)| n + top * z - k - one_value);
+    let above_low = key.get_value().zip(low.get_value()).map(|(k, o)| k - o - one_value);
+    let below_next = key.get_value().zip(next.get_value()).zip(z_value).map(|((k, n), z)| n + top * z - k - one_value);
     let above = range_bits(cs, "above low", scalar(above_low))?;
-    cs.enforce(
-        || "key above low",
-        |lc| lc + l,
-        |lc| lc + key_v - low_v - one,
-        |_| weighted(&above),
-    );
+    cs.enforce(|| "key above low", |lc| lc + l, |lc| lc + key_v - low_v - one, |_| weighted(&above));
     let below = range_bits(cs, "below next", scalar(below_next))?;
-    cs.enforce(
-        || "key below next",
-        |lc| lc + l,
-        |lc| lc + next_v + (top, z) - key_v - one,
-        |_| weighted(&below),
-    );
+    cs.enforce(|| "key below next", |lc| lc + l, |lc| lc + next_v + (top, z) - key_v - one, |_| weighted(&below));
     Ok(())
 }
 
@@ -465,9 +332,7 @@ fn range_bits<CS: ConstraintSystem<Scalar>>(
     let bytes = value.map(|v| v.to_repr());
     (0..KEY_BITS)
         .map(|k| {
-            let bit = bytes
-                .as_ref()
-                .map(|b| b.as_ref()[k / 8] >> (k % 8) & 1 == 1);
+            let bit = bytes.as_ref().map(|b| b.as_ref()[k / 8] >> (k % 8) & 1 == 1);
             AllocatedBit::alloc(cs.namespace(|| format!("{name} {k}")), bit)
         })
         .collect()
@@ -476,18 +341,10 @@ fn range_bits<CS: ConstraintSystem<Scalar>>(
 /// `Σ 2^k·bit_k`.
 fn weighted(bits: &[AllocatedBit]) -> LinearCombination<Scalar> {
     let start = (LinearCombination::zero(), Scalar::ONE);
-    bits.iter()
-        .fold(start, |(lc, weight), bit| {
-            (lc + (weight, bit.get_variable()), weight.double())
-        })
-        .0
+    bits.iter().fold(start, |(lc, weight), bit| (lc + (weight, bit.get_variable()), weight.double())).0
 }
 
-fn leaf_hash<CS: ConstraintSystem<Scalar>>(
-    cs: CS,
-    gate: &Gate,
-    fields: Vec<Wire>,
-) -> Result<Wire, SynthesisError> {
+fn leaf_hash<CS: ConstraintSystem<Scalar>>(cs: CS, gate: &Gate, fields: Vec<Wire>) -> Result<Wire, SynthesisError> {
     let mut fields = fields.into_iter();
     let inputs = std::array::from_fn(|_| match fields.next() {
         Some(wire) => Input::Wire(wire),
@@ -507,10 +364,7 @@ fn climb<CS: ConstraintSystem<Scalar>>(
     for (level, position) in bits.chunks(2).enumerate() {
         let mut cs = cs.namespace(|| format!("level {level}"));
         let mut siblings = Vec::with_capacity(ARITY - 1);
-        for (at, name) in ["sibling 0", "sibling 1", "sibling 2"]
-            .into_iter()
-            .enumerate()
-        {
+        for (at, name) in ["sibling 0", "sibling 1", "sibling 2"].into_iter().enumerate() {
             let sibling = number(&mut cs, name, values.map(|v| v.siblings[level][at]))?;
             siblings.push(Wire::of(&cs, &sibling));
         }

@@ -79,15 +79,8 @@ pub struct Leaf {
 
 impl Leaf {
     /// All zero: what stands in an insert's witness for the leaf before.
-    pub const ZERO: Self = Self {
-        key: [0; 20],
-        next: [0; 20],
-        account: Account {
-            nonce: 0,
-            balance: 0,
-        },
-        rest: Scalar::ZERO,
-    };
+    pub const ZERO: Self =
+        Self { key: [0; 20], next: [0; 20], account: Account { nonce: 0, balance: 0 }, rest: Scalar::ZERO };
 
     /// The leaf's five field elements, in the order in which they are hashed.
     pub fn elements(&self) -> [Scalar; 5] {
@@ -104,10 +97,7 @@ impl Leaf {
     pub fn hash(&self) -> Scalar {
         let [key, next, nonce, balance, rest] = self.elements();
         let zero = Scalar::ZERO;
-        hash8(
-            Domain::Leaf,
-            &[key, next, nonce, balance, rest, zero, zero, zero],
-        )
+        hash8(Domain::Leaf, &[key, next, nonce, balance, rest, zero, zero, zero])
     }
 }
 
@@ -240,15 +230,7 @@ pub fn node_hash(children: &[Scalar; ARITY]) -> Scalar {
 
 /// The state root that the chain shows: the tree's root and the next free index.
 pub fn state_root(tree_root: Scalar, leaf_count: u64) -> Scalar {
-    hash4(
-        Domain::Root,
-        &[
-            tree_root,
-            Scalar::from(leaf_count),
-            Scalar::ZERO,
-            Scalar::ZERO,
-        ],
-    )
+    hash4(Domain::Root, &[tree_root, Scalar::from(leaf_count), Scalar::ZERO, Scalar::ZERO])
 }
 
 /// Digest of an unused subtree whose top is `level` levels above the leaves
@@ -272,9 +254,6 @@ pub fn empty_rest() -> Scalar {
         let hi = 0xc5d2_4601_86f7_233c_927e_7db2_dcc7_03c0;
         let lo = 0xe500_b653_ca82_273b_7bfa_d804_5d85_a470;
         let halves = [hi, lo].map(Scalar::from_u128);
-        hash4(
-            Domain::Rest,
-            &[halves[0], halves[1], Scalar::ZERO, Scalar::ZERO],
-        )
+        hash4(Domain::Rest, &[halves[0], halves[1], Scalar::ZERO, Scalar::ZERO])
     })
 }

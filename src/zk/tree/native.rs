@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::{
-    ARITY, Account, Address, DEPTH, LEAF_COUNT_MAX, Leaf, OpMode, OpWitness, StateOp, TreeError,
-    empty_hash, empty_rest, node_hash, state_root,
+    ARITY, Account, Address, DEPTH, LEAF_COUNT_MAX, Leaf, OpMode, OpWitness, StateOp, TreeError, empty_hash,
+    empty_rest, node_hash, state_root,
     store::{KeyIndex, SharedVec},
 };
 use crate::Scalar;
@@ -45,9 +45,7 @@ impl StateTree {
     /// # Errors
     /// [`TreeError::Exists`] if an address is given twice, [`TreeError::Full`]
     /// if there are more than [`LEAF_COUNT_MAX`].
-    pub fn from_accounts(
-        accounts: impl IntoIterator<Item = (Address, Account)>,
-    ) -> Result<Self, TreeError> {
+    pub fn from_accounts(accounts: impl IntoIterator<Item = (Address, Account)>) -> Result<Self, TreeError> {
         let mut sorted = BTreeMap::new();
         for (address, account) in accounts {
             if sorted.insert(address, account).is_some() {
@@ -88,11 +86,7 @@ impl StateTree {
             }
             shared(digests.iter().copied())
         });
-        Self {
-            leaves: shared(leaves),
-            levels,
-            index: KeyIndex::from_sorted(&entries),
-        }
+        Self { leaves: shared(leaves), levels, index: KeyIndex::from_sorted(&entries) }
     }
 
     /// The account at `address`. The zero address always has one.
@@ -128,9 +122,7 @@ impl StateTree {
 
     /// Every account in key order, beginning with the zero address.
     pub fn iter(&self) -> impl Iterator<Item = (Address, Account)> + '_ {
-        self.index
-            .iter()
-            .map(|(key, index)| (key, self.leaf(index).account))
+        self.index.iter().map(|(key, index)| (key, self.leaf(index).account))
     }
 
     /// Makes all changes of one item, in order, and returns the new state root.
@@ -145,25 +137,13 @@ impl StateTree {
             match *op {
                 StateOp::Set { address, account } => {
                     let index = self.existing(&address)?;
-                    self.put_leaf(
-                        index,
-                        Leaf {
-                            account,
-                            ..self.leaf(index)
-                        },
-                    );
+                    self.put_leaf(index, Leaf { account, ..self.leaf(index) });
                     dirty.insert(index as usize);
                 }
                 StateOp::Create { address, account } => {
                     let (low, index) = self.position(&address)?;
                     let low_leaf = self.leaf(low);
-                    self.put_leaf(
-                        low,
-                        Leaf {
-                            next: address,
-                            ..low_leaf
-                        },
-                    );
+                    self.put_leaf(low, Leaf { next: address, ..low_leaf });
                     self.put_leaf(index, Self::created(address, low_leaf.next, account));
                     dirty.extend([low as usize, index as usize]);
                 }
@@ -200,20 +180,14 @@ impl StateTree {
             match *op {
                 StateOp::Set { address, account } => {
                     let index = tree.existing(&address)?;
-                    let new = Leaf {
-                        account,
-                        ..tree.leaf(index)
-                    };
+                    let new = Leaf { account, ..tree.leaf(index) };
                     let seq = witnesses.len() as u32;
                     witnesses.push(tree.step(OpMode::Update, seq, index, new));
                 }
                 StateOp::Create { address, account } => {
                     let (low, index) = tree.position(&address)?;
                     let low_leaf = tree.leaf(low);
-                    let linked = Leaf {
-                        next: address,
-                        ..low_leaf
-                    };
+                    let linked = Leaf { next: address, ..low_leaf };
                     let seq = witnesses.len() as u32;
                     witnesses.push(tree.step(OpMode::Link, seq, low, linked));
                     let new = Self::created(address, low_leaf.next, account);
@@ -250,17 +224,7 @@ impl StateTree {
             position /= ARITY;
             self.rehash(level, position);
         }
-        OpWitness {
-            mode,
-            seq,
-            index,
-            old,
-            new,
-            siblings,
-            root_before,
-            root_after: self.tree_root(),
-            leaf_count_before,
-        }
+        OpWitness { mode, seq, index, old, new, siblings, root_before, root_after: self.tree_root(), leaf_count_before }
     }
 
     /// Refuses a list of changes that cannot be made, before any is made.
@@ -297,28 +261,17 @@ impl StateTree {
 
     /// For a new address: the index of its low leaf, and its own.
     fn position(&self, address: &Address) -> Result<(u32, u32), TreeError> {
-        let (_, low) = self
-            .index
-            .below(address)
-            .ok_or(TreeError::Exists(*address))?;
+        let (_, low) = self.index.below(address).ok_or(TreeError::Exists(*address))?;
         let index = u32::try_from(self.leaves.len()).map_err(|_| TreeError::Full)?;
         Ok((low, index))
     }
 
     fn created(key: Address, next: Address, account: Account) -> Leaf {
-        Leaf {
-            key,
-            next,
-            account,
-            rest: empty_rest(),
-        }
+        Leaf { key, next, account, rest: empty_rest() }
     }
 
     fn leaf(&self, index: u32) -> Leaf {
-        *self
-            .leaves
-            .get(index as usize)
-            .expect("invariant: the key index names used positions only")
+        *self.leaves.get(index as usize).expect("invariant: the key index names used positions only")
     }
 
     fn put_leaf(&mut self, index: u32, leaf: Leaf) {

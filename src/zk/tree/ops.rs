@@ -8,8 +8,8 @@ use ff::{Field, PrimeField};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    ARITY, Account, Address, DEPTH, LEAF_COUNT_MAX, Leaf, Malformed, Rule, Side, TreeError,
-    empty_hash, empty_rest, key_scalar, node_hash,
+    ARITY, Account, Address, DEPTH, LEAF_COUNT_MAX, Leaf, Malformed, Rule, Side, TreeError, empty_hash, empty_rest,
+    key_scalar, node_hash,
 };
 use crate::Scalar;
 
@@ -60,18 +60,8 @@ impl OpWitness {
     pub fn message(&self) -> [Scalar; 8] {
         let (key, next, before, after) = match self.mode {
             OpMode::Update => (self.old.key, [0; 20], self.old.account, self.new.account),
-            OpMode::Link => (
-                self.new.next,
-                self.old.next,
-                Account::default(),
-                Account::default(),
-            ),
-            OpMode::Insert => (
-                self.new.key,
-                self.new.next,
-                Account::default(),
-                self.new.account,
-            ),
+            OpMode::Link => (self.new.next, self.old.next, Account::default(), Account::default()),
+            OpMode::Insert => (self.new.key, self.new.next, Account::default(), self.new.account),
         };
         [
             Scalar::from(u64::from(self.seq)),
@@ -99,24 +89,16 @@ impl OpWitness {
     /// [`TreeError::Rule`] or [`TreeError::Path`]: whoever made the witness is
     /// at fault.
     pub fn verify(&self) -> Result<(), TreeError> {
-        self.check_rules().map_err(|rule| TreeError::Rule {
-            mode: self.mode,
-            index: self.index,
-            rule,
-        })?;
+        self.check_rules().map_err(|rule| TreeError::Rule { mode: self.mode, index: self.index, rule })?;
         let before = match self.mode {
             OpMode::Insert => empty_hash(0),
             OpMode::Update | OpMode::Link => self.old.hash(),
         };
-        for (which, leaf, root) in [
-            (Side::Before, before, self.root_before),
-            (Side::After, self.new.hash(), self.root_after),
-        ] {
+        for (which, leaf, root) in
+            [(Side::Before, before, self.root_before), (Side::After, self.new.hash(), self.root_after)]
+        {
             if self.climb(leaf) != root {
-                return Err(TreeError::Path {
-                    index: self.index,
-                    which,
-                });
+                return Err(TreeError::Path { index: self.index, which });
             }
         }
         Ok(())
@@ -156,25 +138,30 @@ impl OpWitness {
             let mut others = siblings.iter();
             let children = std::array::from_fn(|i| match i == own {
                 true => digest,
-                false => *others
-                    .next()
-                    .expect("invariant: three siblings, four children"),
+                false => *others.next().expect("invariant: three siblings, four children"),
             });
             node_hash(&children)
         })
     }
 
-    /// Verifies the operations of one item: each one, numbers from 0, and that
-    /// each begins where the one before ended.
+    /// Verifies the operations of one item: each one, numbers from 0, that each
+    /// begins where the one before ended, and that link and insert come in
+    /// pairs of the same key and next.
     ///
     /// # Errors
     /// As [`OpWitness::verify`], and [`TreeError::Chain`].
     pub fn verify_all(ops: &[Self]) -> Result<(), TreeError> {
         for (position, op) in ops.iter().enumerate() {
-            let follows = position.checked_sub(1).map(|p| &ops[p]).is_none_or(|last| {
+            let last = position.checked_sub(1).map(|p| &ops[p]);
+            let follows = last.is_none_or(|last| {
                 last.root_after == op.root_before && last.leaf_count_after() == op.leaf_count_before
             });
-            if !follows || op.seq as usize != position {
+            let paired = match last.filter(|last| last.mode == OpMode::Link) {
+                Some(link) => op.mode == OpMode::Insert && (op.new.key, op.new.next) == (link.new.next, link.old.next),
+                None => op.mode != OpMode::Insert,
+            };
+            let left_alone = op.mode == OpMode::Link && position + 1 == ops.len();
+            if !follows || !paired || left_alone || op.seq as usize != position {
                 return Err(TreeError::Chain { position });
             }
             op.verify()?;
@@ -232,17 +219,7 @@ impl OpWitness {
         for sibling in siblings.as_flattened_mut() {
             *sibling = reader.scalar()?;
         }
-        Ok(Self {
-            mode,
-            seq,
-            index,
-            old,
-            new,
-            siblings,
-            root_before,
-            root_after,
-            leaf_count_before,
-        })
+        Ok(Self { mode, seq, index, old, new, siblings, root_before, root_after, leaf_count_before })
     }
 }
 
@@ -260,9 +237,7 @@ impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let from = self.at;
         self.at += N;
-        self.bytes[from..self.at]
-            .try_into()
-            .expect("invariant: a range of N bytes")
+        self.bytes[from..self.at].try_into().expect("invariant: a range of N bytes")
     }
 
     fn scalar(&mut self) -> Result<Scalar, TreeError> {
@@ -278,12 +253,7 @@ impl Reader<'_> {
         let nonce = u64::from_le_bytes(self.take());
         let balance = u128::from_le_bytes(self.take());
         let rest = self.scalar()?;
-        Ok(Leaf {
-            key,
-            next,
-            account: Account { nonce, balance },
-            rest,
-        })
+        Ok(Leaf { key, next, account: Account { nonce, balance }, rest })
     }
 }
 

@@ -28,11 +28,7 @@ pub(super) struct SharedVec<T> {
 impl<T: Clone> SharedVec<T> {
     /// An empty vector.
     pub(super) fn new() -> Self {
-        Self {
-            root: Arc::new(Block::Values(Vec::new())),
-            len: 0,
-            capacity: FAN_OUT,
-        }
+        Self { root: Arc::new(Block::Values(Vec::new())), len: 0, capacity: FAN_OUT }
     }
 
     /// Number of entries.
@@ -71,12 +67,7 @@ impl<T: Clone> SharedVec<T> {
             self.root = Arc::new(Block::Blocks(vec![old]));
             self.capacity *= FAN_OUT;
         }
-        place(
-            Arc::make_mut(&mut self.root),
-            self.capacity / FAN_OUT,
-            index,
-            value,
-        );
+        place(Arc::make_mut(&mut self.root), self.capacity / FAN_OUT, index, value);
         self.len = self.len.max(index + 1);
     }
 }
@@ -96,12 +87,7 @@ fn place<T: Clone>(block: &mut Block<T>, span: usize, index: usize, value: T) {
                     _ => Block::Blocks(Vec::new()),
                 }));
             }
-            place(
-                Arc::make_mut(&mut blocks[slot]),
-                span / FAN_OUT,
-                index % span,
-                value,
-            );
+            place(Arc::make_mut(&mut blocks[slot]), span / FAN_OUT, index % span, value);
         }
     }
 }
@@ -116,23 +102,16 @@ pub(super) struct KeyIndex {
 impl KeyIndex {
     /// From entries sorted by key, each key once.
     pub(super) fn from_sorted(entries: &[(Address, u32)]) -> Self {
-        let mut blocks: Vec<_> = entries
-            .chunks(BLOCK_LEN_MAX / 2)
-            .map(|chunk| Arc::new(chunk.to_vec()))
-            .collect();
+        let mut blocks: Vec<_> = entries.chunks(BLOCK_LEN_MAX / 2).map(|chunk| Arc::new(chunk.to_vec())).collect();
         if blocks.is_empty() {
             blocks.push(Arc::new(Vec::new()));
         }
-        Self {
-            blocks: Arc::new(blocks),
-        }
+        Self { blocks: Arc::new(blocks) }
     }
 
     /// The block in which `key` is, or into which it would be inserted.
     fn block_of(&self, key: &Address) -> usize {
-        let after = self
-            .blocks
-            .partition_point(|block| block.first().is_some_and(|(first, _)| first <= key));
+        let after = self.blocks.partition_point(|block| block.first().is_some_and(|(first, _)| first <= key));
         after.saturating_sub(1)
     }
 

@@ -32,14 +32,8 @@ fn transfer(kind: TxKind, change: impl FnOnce(&mut Payload)) -> TransferWitness 
 
 #[test]
 fn every_kind_to_every_recipient() {
-    let recipients: [(Address, u128); 6] = [
-        (KNOWN, 1),
-        (UNKNOWN, 1 << 90),
-        (sender(), 7),
-        (ESCROW, 7),
-        (KNOWN, 0),
-        (UNKNOWN, 0),
-    ];
+    let recipients: [(Address, u128); 6] =
+        [(KNOWN, 1), (UNKNOWN, 1 << 90), (sender(), 7), (ESCROW, 7), (KNOWN, 0), (UNKNOWN, 0)];
     for kind in KINDS {
         for (to, value) in recipients {
             let w = transfer(kind, |p| (p.to, p.value) = (to, value));
@@ -104,7 +98,11 @@ fn smallest_and_largest_values() {
             max_priority_fee: 0,
             max_fee: 0,
             gas_limit: 21_000,
-            to: { let mut to = [0; 20]; to[17] = 1; to },
+            to: {
+                let mut to = [0; 20];
+                to[17] = 1;
+                to
+            },
             value: 0,
             data: vec![],
         };
@@ -133,7 +131,9 @@ fn smallest_and_largest_values() {
 
 #[test]
 fn price_is_the_smaller_of_two() {
-    for (priority, max_fee, price) in [(20, 5_000, 1_020), (4_000, 5_000, 5_000), (4_500, 5_000, 5_000), (0, 1_000, 1_000)] {
+    for (priority, max_fee, price) in
+        [(20, 5_000, 1_020), (4_000, 5_000, 5_000), (4_500, 5_000, 5_000), (0, 1_000, 1_000)]
+    {
         let w = transfer(TxKind::DynamicFee, |p| {
             (p.max_priority_fee, p.max_fee) = (priority, max_fee);
         });

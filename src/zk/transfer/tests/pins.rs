@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::{
     testing::Pin,
-    transfer::{TxKind, TransferWitness},
+    transfer::{TransferWitness, TxKind},
 };
 
 fn samples() -> Vec<TransferWitness> {
@@ -24,12 +24,7 @@ fn samples() -> Vec<TransferWitness> {
 
 #[test]
 fn shape_is_pinned() {
-    let expected = Pin {
-        constraints: 6_074,
-        variables: 5_863,
-        non_zeros: 45_023,
-        digest: "14610922e2998a6d".into(),
-    };
+    let expected = Pin { constraints: 6_074, variables: 5_863, non_zeros: 45_023, digest: "14610922e2998a6d".into() };
     for w in samples() {
         assert_eq!(*honest(&w).pin(), expected);
     }

@@ -43,10 +43,7 @@ fn raw(kind: TxKind, change: impl FnOnce(&mut Raw)) -> (TransferWitness, Stateme
 }
 
 /// The honest payload with another advice, on the honest statement.
-fn told(
-    kind: TxKind,
-    change: impl FnOnce(&mut plan::Advice),
-) -> (TransferWitness, Statement) {
+fn told(kind: TxKind, change: impl FnOnce(&mut plan::Advice)) -> (TransferWitness, Statement) {
     let mut w = planned(kind);
     let statement = w.statement();
     change(&mut w.advice);
@@ -328,7 +325,11 @@ fn chain_id() {
     let (env, statement) = in_env(TxKind::Legacy, 4, chain);
     w.advice.env = env.advice.env;
     let [data_hi, data_lo] = halves(&{
-        let raw = { let mut r = Raw::of(&payload(TxKind::Legacy)); r.zeros = vec![0x80, 0x01]; r };
+        let raw = {
+            let mut r = Raw::of(&payload(TxKind::Legacy));
+            r.zeros = vec![0x80, 0x01];
+            r
+        };
         keccak256_block(&raw.build().0).unwrap().digest
     });
     let statement = Statement { data_hi, data_lo, ..statement };

@@ -1,1 +1,2 @@
+mod circuit;
 mod native;

@@ -19,10 +19,7 @@ fn naive_root(leaves: &[Leaf]) -> Scalar {
     let mut empty = hash8(Domain::Empty, &[Scalar::ZERO; 8]);
     for _ in 0..DEPTH {
         digests.resize(digests.len().next_multiple_of(4), empty);
-        digests = digests
-            .chunks(4)
-            .map(|c| hash4(Domain::Node, &[c[0], c[1], c[2], c[3]]))
-            .collect();
+        digests = digests.chunks(4).map(|c| hash4(Domain::Node, &[c[0], c[1], c[2], c[3]])).collect();
         empty = hash4(Domain::Node, &[empty; 4]);
     }
     digests[0]
@@ -30,8 +27,7 @@ fn naive_root(leaves: &[Leaf]) -> Scalar {
 
 #[test]
 fn genesis_root_follows_the_definition() {
-    let accounts = [5u8, 3, 9, 200, 77]
-        .map(|n| (address(n), account(u64::from(n), u128::MAX - u128::from(n))));
+    let accounts = [5u8, 3, 9, 200, 77].map(|n| (address(n), account(u64::from(n), u128::MAX - u128::from(n))));
     let tree = StateTree::from_accounts(accounts).unwrap();
     let mut sorted: Vec<_> = accounts.to_vec();
     sorted.push(([0; 20], Account::default()));
@@ -47,28 +43,11 @@ fn genesis_root_follows_the_definition() {
         })
         .collect();
     assert_eq!(tree.tree_root(), naive_root(&leaves));
-    assert_eq!(
-        tree.root(),
-        hash4(
-            Domain::Root,
-            &[
-                tree.tree_root(),
-                Scalar::from(6),
-                Scalar::ZERO,
-                Scalar::ZERO
-            ]
-        )
-    );
+    assert_eq!(tree.root(), hash4(Domain::Root, &[tree.tree_root(), Scalar::from(6), Scalar::ZERO, Scalar::ZERO]));
     assert_eq!(tree.iter().collect::<Vec<_>>(), sorted);
     assert_eq!((tree.len(), tree.leaf_count()), (6, 6));
-    assert_eq!(
-        StateTree::from_accounts(tree.iter()).unwrap().root(),
-        tree.root()
-    );
-    assert_eq!(
-        StateTree::from_accounts([accounts[0], accounts[0]]).unwrap_err(),
-        TreeError::Exists(accounts[0].0)
-    );
+    assert_eq!(StateTree::from_accounts(tree.iter()).unwrap().root(), tree.root());
+    assert_eq!(StateTree::from_accounts([accounts[0], accounts[0]]).unwrap_err(), TreeError::Exists(accounts[0].0));
 }
 
 /// Random changes: `create` decides for unknown addresses only.
@@ -137,50 +116,113 @@ proptest! {
 fn a_wrong_change_leaves_the_tree_alone() {
     let mut tree = StateTree::from_accounts([(address(1), account(0, 5))]).unwrap();
     let root = tree.root();
-    let good = StateOp::Set {
-        address: address(1),
-        account: account(1, 4),
-    };
-    let new = StateOp::Create {
-        address: address(2),
-        account: account(0, 1),
-    };
+    let good = StateOp::Set { address: address(1), account: account(1, 4) };
+    let new = StateOp::Create { address: address(2), account: account(0, 1) };
     for (ops, error) in [
-        (
-            vec![
-                good,
-                StateOp::Set {
-                    address: address(2),
-                    account: account(0, 0),
-                },
-            ],
-            TreeError::Missing(address(2)),
-        ),
-        (
-            vec![
-                good,
-                StateOp::Create {
-                    address: address(1),
-                    account: account(0, 0),
-                },
-            ],
-            TreeError::Exists(address(1)),
-        ),
+        (vec![good, StateOp::Set { address: address(2), account: account(0, 0) }], TreeError::Missing(address(2))),
+        (vec![good, StateOp::Create { address: address(1), account: account(0, 0) }], TreeError::Exists(address(1))),
         (vec![new, new], TreeError::Exists(address(2))),
-        (
-            vec![StateOp::Create {
-                address: [0; 20],
-                account: account(0, 0),
-            }],
-            TreeError::Exists([0; 20]),
-        ),
+        (vec![StateOp::Create { address: [0; 20], account: account(0, 0) }], TreeError::Exists([0; 20])),
     ] {
         assert_eq!(tree.apply(&ops).unwrap_err(), error);
         assert_eq!(tree.prove_ops(&ops).unwrap_err(), error);
-        assert_eq!(
-            (tree.root(), tree.len(), tree.get(&address(1))),
-            (root, 2, Some(account(0, 5)))
-        );
+        assert_eq!((tree.root(), tree.len(), tree.get(&address(1))), (root, 2, Some(account(0, 5))));
     }
     assert_eq!(tree.apply(&[]).unwrap(), root);
+}
+
+/// Operations of one update and one creation.
+fn some_ops() -> Vec<OpWitness> {
+    let tree = StateTree::from_accounts([(address(1), account(3, 5))]).unwrap();
+    let ops = [
+        StateOp::Set { address: address(1), account: account(u64::MAX, u128::MAX) },
+        StateOp::Create { address: address(2), account: account(0, 1) },
+    ];
+    tree.prove_ops(&ops).unwrap().0
+}
+
+#[test]
+fn encoding_is_one_to_one() {
+    for op in some_ops() {
+        let bytes = op.to_bytes();
+        assert_eq!(bytes.len(), OpWitness::ENCODED_LEN);
+        assert_eq!(OpWitness::from_bytes(&bytes).unwrap(), op);
+        // Every byte counts, and what is read is what is written.
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 0x40;
+            if let Ok(read) = OpWitness::from_bytes(&other) {
+                assert_ne!(read, op);
+                assert_eq!(read.to_bytes(), other);
+            }
+        }
+        for len in [0, bytes.len() - 1] {
+            assert_eq!(OpWitness::from_bytes(&bytes[..len]), Err(TreeError::Malformed(Malformed::Length(len))));
+        }
+        let long = [&bytes[..], &[0]].concat();
+        assert_eq!(OpWitness::from_bytes(&long), Err(TreeError::Malformed(Malformed::Length(long.len()))));
+
+        let codec = bincode::config::standard();
+        let wrapped = bincode::serde::encode_to_vec(&op, codec).unwrap();
+        assert_eq!(bincode::serde::decode_from_slice::<OpWitness, _>(&wrapped, codec).unwrap().0, op);
+        let long = bincode::serde::encode_to_vec(long, codec).unwrap();
+        assert!(bincode::serde::decode_from_slice::<OpWitness, _>(&long, codec).is_err());
+    }
+}
+
+#[test]
+fn field_elements_must_be_canonical() {
+    let bytes = some_ops()[0].to_bytes();
+    // Old rest, new rest, both roots, every sibling.
+    let starts = [17 + 64, 17 + 96 + 64].into_iter().chain((17 + 192..bytes.len()).step_by(32));
+    let mut modulus = (-Scalar::ONE).to_repr();
+    modulus.as_mut()[0] += 1;
+    let mut seen = 0;
+    for at in starts {
+        let mut other = bytes.clone();
+        other[at..at + 32].copy_from_slice(modulus.as_ref());
+        assert_eq!(OpWitness::from_bytes(&other), Err(TreeError::Malformed(Malformed::Scalar(at))));
+        seen += 1;
+    }
+    assert_eq!(seen, 2 + 2 + 3 * DEPTH);
+    let mut mode = bytes;
+    mode[0] = 3;
+    assert_eq!(OpWitness::from_bytes(&mode), Err(TreeError::Malformed(Malformed::Mode(3))));
+}
+
+#[test]
+fn paths_are_checked() {
+    for op in some_ops() {
+        for level in 0..DEPTH {
+            for at in 0..3 {
+                let mut other = op.clone();
+                other.siblings[level][at] += Scalar::ONE;
+                assert_eq!(other.verify(), Err(TreeError::Path { index: op.index, which: Side::Before }));
+            }
+        }
+        let mut other = op.clone();
+        other.root_after += Scalar::ONE;
+        assert_eq!(other.verify(), Err(TreeError::Path { index: op.index, which: Side::After }));
+    }
+}
+
+/// A link alone, an insert alone, and an insert of another key.
+#[test]
+fn link_and_insert_come_in_pairs() {
+    let [update, link, insert]: [OpWitness; 3] = some_ops().try_into().unwrap();
+    let renumbered = |ops: &[&OpWitness]| -> Vec<OpWitness> {
+        let number = |(seq, op): (u32, &&OpWitness)| OpWitness { seq, ..(*op).clone() };
+        (0..).zip(ops).map(number).collect()
+    };
+    OpWitness::verify_all(&renumbered(&[&update, &link, &insert])).unwrap();
+    OpWitness::verify_all(&renumbered(&[&link, &insert])).unwrap();
+    for (ops, position) in [(vec![&insert], 0), (vec![&update, &link], 1), (vec![&link, &link, &insert], 1)] {
+        assert_eq!(OpWitness::verify_all(&renumbered(&ops)), Err(TreeError::Chain { position }));
+    }
+    let mut other = insert.clone();
+    other.new.key[19] ^= 1;
+    assert_eq!(OpWitness::verify_all(&renumbered(&[&link, &other])), Err(TreeError::Chain { position: 1 }));
+    let mut gap = renumbered(&[&link, &insert]);
+    gap[1].seq = 2;
+    assert_eq!(OpWitness::verify_all(&gap), Err(TreeError::Chain { position: 1 }));
 }

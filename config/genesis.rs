@@ -1,0 +1,231 @@
+//! What a chain starts from.
+
+use alloy_primitives::{Address, B256, keccak256};
+use serde::{Deserialize, Serialize};
+
+use crate::{Amount, ConfigError, Params, Relation, ValidParams};
+
+/// Everything that every participant of a chain must agree on beforehand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// EIP-155 chain id, at least 1.
+    pub chain_id: u64,
+    /// Which kernel executes the first block.
+    pub rules_version: u32,
+    /// Time of genesis, in milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// Number of synthetic admission items, at least 1.
+    pub admission_items: u32,
+    /// Balance of the escrow account; it covers nothing yet.
+    pub escrow: Amount,
+    /// Balance of the issuance account, which is never filled again.
+    pub issuance: Amount,
+    /// How items and batches are proven.
+    pub proof_system: ProofSystem,
+    /// Where batches are posted.
+    pub l1: L1,
+    /// The validators, exactly one for now.
+    pub validators: Vec<GenesisValidator>,
+    /// Balances, in strictly ascending order of account.
+    #[serde(default)]
+    pub allocations: Vec<Allocation>,
+    /// The rules' numbers.
+    pub params: Params,
+}
+
+/// How items and batches are proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofSystem {
+    /// Where the commitment key comes from.
+    pub setup: Setup,
+    /// Digest of the verifier's shape.
+    pub shape: ShapeDigest,
+}
+
+/// Where the commitment key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setup {
+    /// Its trapdoor is known to everybody: for development only.
+    Development,
+}
+
+/// Digest of the verifier's shape: 32 bytes in hexadecimal, or `unset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ShapeDigest {
+    /// The chain does not pin the shape.
+    Unset,
+    /// The chain accepts proofs of this shape only.
+    Is(B256),
+}
+
+/// A string that is neither `unset` nor 32 bytes in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is neither \"unset\" nor 32 bytes in hexadecimal")]
+pub struct ShapeDigestError {
+    text: String,
+}
+
+impl TryFrom<String> for ShapeDigest {
+    type Error = ShapeDigestError;
+
+    fn try_from(text: String) -> Result<Self, ShapeDigestError> {
+        if text == "unset" {
+            return Ok(Self::Unset);
+        }
+        text.parse().map(Self::Is).map_err(|_| ShapeDigestError { text })
+    }
+}
+
+impl From<ShapeDigest> for String {
+    fn from(digest: ShapeDigest) -> Self {
+        match digest {
+            ShapeDigest::Unset => "unset".to_owned(),
+            ShapeDigest::Is(digest) => digest.to_string(),
+        }
+    }
+}
+
+/// Where batches are posted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct L1 {
+    /// EIP-155 chain id of the L1.
+    pub chain_id: u64,
+    /// The contract; its address is part of every proven statement.
+    pub contract: Address,
+}
+
+/// A validator at genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisValidator {
+    /// Signs headers and batch certificates.
+    pub address: Address,
+    /// Held by the stake account.
+    pub stake: Amount,
+}
+
+/// A balance at genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allocation {
+    /// The account.
+    pub account: Address,
+    /// Its balance.
+    pub balance: Amount,
+}
+
+/// Why a genesis cannot be used. The operator's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// Not TOML, an unknown key, a missing key or a value of the wrong type.
+    #[error("cannot read the genesis")]
+    Toml(#[from] toml::de::Error),
+    /// A parameter or a relation between parameters.
+    #[error(transparent)]
+    Params(#[from] ConfigError),
+    /// The chain id is zero.
+    #[error("chain_id must be at least 1")]
+    ChainId,
+    /// There are no admission items.
+    #[error("admission_items must be at least 1")]
+    AdmissionItems,
+    /// More or fewer than one validator.
+    #[error("exactly one validator is supported, {found} are named")]
+    Validators {
+        /// How many are named.
+        found: usize,
+    },
+    /// A validator without stake has no vote.
+    #[error("validator {0} has no stake")]
+    NoStake(Address),
+    /// Allocations must ascend strictly, so that each account occurs once.
+    #[error("allocation {0} is not above the one before it")]
+    AllocationOrder(Address),
+    /// The address is reserved for the chain (`c0f01d00…`) or zero.
+    #[error("allocation {0} names an account that belongs to the chain")]
+    SystemAccount(Address),
+}
+
+/// A genesis whose parts were checked. Only [`Genesis::validate`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidGenesis {
+    /// What was checked.
+    pub genesis: Genesis,
+    /// Its parameters.
+    pub params: ValidParams,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// The chain's own accounts are `c0f01d`, sixteen zero bytes and a number.
+fn is_system(account: &Address) -> bool {
+    account.is_zero() || (account[..3] == [0xc0, 0xf0, 0x1d] && account[3..19].iter().all(|b| *b == 0))
+}
+
+impl Genesis {
+    /// Reads a genesis file.
+    ///
+    /// # Errors
+    /// What is wrong with it; it is not validated yet.
+    pub fn from_toml(text: &str) -> Result<Self, GenesisError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// Digest of every field, in the order of declaration: what "the same chain" means.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        let config = bincode::config::standard().with_big_endian().with_fixed_int_encoding();
+        let bytes = bincode::serde::encode_to_vec(self, config).expect("invariant: a genesis in memory can be encoded");
+        keccak256([b"crowdfold/genesis/1".as_slice(), &bytes].concat())
+    }
+
+    /// The sum of all balances at genesis, `None` past 2^127.
+    #[must_use]
+    pub fn supply(&self) -> Option<u128> {
+        let system = [self.escrow, self.issuance];
+        let stakes = self.validators.iter().map(|v| v.stake);
+        let balances = self.allocations.iter().map(|a| a.balance);
+        let sum = system.into_iter().chain(stakes).chain(balances).try_fold(0u128, |sum, a| sum.checked_add(a.units()))?;
+        (sum < 1 << 127).then_some(sum)
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(self) -> Result<ValidGenesis, GenesisError> {
+        let params = self.params.clone().validate()?;
+        if self.chain_id == 0 {
+            return Err(GenesisError::ChainId);
+        }
+        if self.admission_items == 0 {
+            return Err(GenesisError::AdmissionItems);
+        }
+        if self.validators.len() != 1 {
+            return Err(GenesisError::Validators { found: self.validators.len() });
+        }
+        if let Some(v) = self.validators.iter().find(|v| v.stake.units() == 0) {
+            return Err(GenesisError::NoStake(v.address));
+        }
+        let mut before = None;
+        for Allocation { account, .. } in &self.allocations {
+            if is_system(account) {
+                return Err(GenesisError::SystemAccount(*account));
+            }
+            if before.is_some_and(|b| b >= *account) {
+                return Err(GenesisError::AllocationOrder(*account));
+            }
+            before = Some(*account);
+        }
+        if self.supply().is_none() {
+            return Err(ConfigError::Relation { relation: Relation::SupplyInRange, left: u128::MAX, right: 1 << 127 }.into());
+        }
+        let hash = self.hash();
+        Ok(ValidGenesis { genesis: self, params, hash })
+    }
+}

@@ -1,0 +1,39 @@
+//! Both stores against one suite, and the sled store against damage.
+
+mod conformance;
+mod sled_store;
+
+use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
+use crowdfold_journal::Frame;
+
+pub(crate) fn genesis() -> Frame {
+    Frame::new(vec![stored(&Event::GenesisLoaded {
+        genesis_hash: B256::repeat_byte(1),
+        chain_id: 2,
+        rules_version: 3,
+        state_root: B256::repeat_byte(4),
+        supply: Zkpow(5),
+        time_ms: 6,
+    })])
+    .unwrap()
+}
+
+pub(crate) fn stored(event: &Event) -> StoredEvent {
+    encode_event(event).unwrap()
+}
+
+pub(crate) fn sealed(height: u64) -> StoredEvent {
+    stored(&Event::BlockSealed { height: Height(height), state_root: B256::ZERO, market_root: B256::ZERO })
+}
+
+/// A block of `events` events, the seal included, that differ by height.
+pub(crate) fn block(height: u64, events: usize) -> Frame {
+    let bump = |i: usize| stored(&Event::BountyBumped { task: TaskId(height), bounty: Zkpow(i as u128) });
+    Frame::new((1..events).map(bump).chain([sealed(height)]).collect()).unwrap()
+}
+
+/// A block with about this many bytes.
+pub(crate) fn wide_block(height: u64, bytes: usize) -> Frame {
+    let wide = stored(&Event::HeartbeatsRecorded { bitmap: vec![height as u8; bytes] });
+    Frame::new(vec![wide, sealed(height)]).unwrap()
+}
