@@ -287,14 +287,7 @@ impl<T> Instance<T> {
     /// Names of the rows that do not hold.
     pub(crate) fn failing(&self) -> BTreeSet<&str> {
         let rows = self.products.iter().zip(&self.names);
-        rows.filter(|([a, b, c], _)| *a * *b != *c)
-            .map(|(_, name)| name.as_str())
-            .collect()
-    }
-
-    /// Names of all rows.
-    pub(crate) fn row_names(&self) -> BTreeSet<&str> {
-        self.names.iter().map(String::as_str).collect()
+        rows.filter(|([a, b, c], _)| *a * *b != *c).map(|(_, name)| name.as_str()).collect()
     }
 
     /// Whether every row holds.

@@ -32,14 +32,8 @@ fn transfer(kind: TxKind, change: impl FnOnce(&mut Payload)) -> TransferWitness 
 
 #[test]
 fn every_kind_to_every_recipient() {
-    let recipients: [(Address, u128); 6] = [
-        (KNOWN, 1),
-        (UNKNOWN, 1 << 90),
-        (sender(), 7),
-        (ESCROW, 7),
-        (KNOWN, 0),
-        (UNKNOWN, 0),
-    ];
+    let recipients: [(Address, u128); 6] =
+        [(KNOWN, 1), (UNKNOWN, 1 << 90), (sender(), 7), (ESCROW, 7), (KNOWN, 0), (UNKNOWN, 0)];
     for kind in KINDS {
         for (to, value) in recipients {
             let w = transfer(kind, |p| (p.to, p.value) = (to, value));
@@ -68,25 +62,23 @@ fn data_of_every_length_and_kind_of_byte() {
 
 #[test]
 fn payload_of_exactly_one_block_less_one_byte() {
+    let mut world = World::new();
+    world.env.chain_id = u64::MAX;
+    world.nonce = u64::MAX - 1;
+    world.balance = u128::MAX;
     for kind in KINDS {
         let mut payload = payload(kind);
-        payload.value = 10_u128.pow(25);
+        payload.chain_id = world.env.chain_id;
+        payload.nonce = world.nonce;
+        payload.max_fee = 1 << 103;
+        payload.max_priority_fee = payload.max_fee;
+        payload.gas_limit = 1 << 24;
+        payload.value = 1 << 121;
         while payload.encode().len() < MAX_PAYLOAD_BYTES {
-            if payload.data.len() == 55 {
-                // The numbers grow where the data is full.
-                payload.max_fee *= 256;
-                payload.data.truncate(40);
-            }
             payload.data.push(1);
         }
-        if kind != TxKind::DynamicFee {
-            payload.max_priority_fee = payload.max_fee;
-        }
-        let mut world = World::new();
-        world.balance = u128::MAX / 2;
-        let w = world.plan(&payload).expect("a valid transfer");
         assert_eq!(payload.encode().len(), 135);
-        check(&w);
+        check(&world.plan(&payload).expect("a valid transfer"));
     }
 }
 
@@ -106,7 +98,11 @@ fn smallest_and_largest_values() {
             max_priority_fee: 0,
             max_fee: 0,
             gas_limit: 21_000,
-            to: { let mut to = [0; 20]; to[17] = 1; to },
+            to: {
+                let mut to = [0; 20];
+                to[17] = 1;
+                to
+            },
             value: 0,
             data: vec![],
         };
@@ -135,7 +131,9 @@ fn smallest_and_largest_values() {
 
 #[test]
 fn price_is_the_smaller_of_two() {
-    for (priority, max_fee, price) in [(20, 5_000, 1_020), (4_000, 5_000, 5_000), (4_500, 5_000, 5_000), (0, 1_000, 1_000)] {
+    for (priority, max_fee, price) in
+        [(20, 5_000, 1_020), (4_000, 5_000, 5_000), (4_500, 5_000, 5_000), (0, 1_000, 1_000)]
+    {
         let w = transfer(TxKind::DynamicFee, |p| {
             (p.max_priority_fee, p.max_fee) = (priority, max_fee);
         });

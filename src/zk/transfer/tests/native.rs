@@ -5,7 +5,12 @@ use alloy_primitives::{TxKind as To, U256};
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::{Scalar, accounts::ESCROW, transfer::{rlp::mark, *}, tree::{Account, StateOp}};
+use crate::{
+    Scalar,
+    accounts::ESCROW,
+    transfer::{rlp::mark, *},
+    tree::{Account, StateOp},
+};
 
 /// The same payload by another implementation.
 fn by_alloy(p: &Payload) -> Vec<u8> {
@@ -150,15 +155,9 @@ fn planner_names_the_broken_rule() {
     assert_eq!(refuse(|_, p| p.chain_id = 1), E::ChainId { signed: 1, chain: CHAIN });
     assert_eq!(refuse(|_, p| p.gas_limit = 21_099), E::GasBelowUsed { limit: 21_099, needed: 21_100 });
     assert_eq!(refuse(|_, p| p.gas_limit = 16_777_217), E::GasAboveCap { limit: 16_777_217 });
-    assert_eq!(
-        refuse(|w, _| w.env.block_gas_limit = 99_999),
-        E::GasAboveBlock { limit: 100_000, block: 99_999 }
-    );
+    assert_eq!(refuse(|w, _| w.env.block_gas_limit = 99_999), E::GasAboveBlock { limit: 100_000, block: 99_999 });
     assert_eq!(refuse(|w, _| w.env.base_fee = 5_001), E::FeeBelowBase { max_fee: 5_000, base_fee: 5_001 });
-    assert_eq!(
-        refuse(|_, p| p.max_priority_fee = 5_001),
-        E::PriorityAboveMax { priority: 5_001, max_fee: 5_000 }
-    );
+    assert_eq!(refuse(|_, p| p.max_priority_fee = 5_001), E::PriorityAboveMax { priority: 5_001, max_fee: 5_000 });
     assert_eq!(refuse(|_, p| p.nonce = 299), E::Nonce { signed: 299, account: 300 });
     assert_eq!(refuse(|w, p| (w.nonce, p.nonce) = (u64::MAX, u64::MAX)), E::NonceExhausted);
     let worst = 100_000 * 5_000 + 123_456_789;
@@ -193,11 +192,7 @@ fn operations_are_sequential() {
     let w = plan(|_, p| p.to = ESCROW).unwrap();
     assert_eq!(
         w.state_ops(),
-        [
-            set(sender(), 301, paid),
-            set(ESCROW, 0, 1_000_000 + value),
-            set(ESCROW, 0, 1_000_000 + value + fee)
-        ]
+        [set(sender(), 301, paid), set(ESCROW, 0, 1_000_000 + value), set(ESCROW, 0, 1_000_000 + value + fee)]
     );
     let w = plan(|_, p| p.to = UNKNOWN).unwrap();
     let account = Account { nonce: 0, balance: value };

@@ -43,10 +43,7 @@ fn raw(kind: TxKind, change: impl FnOnce(&mut Raw)) -> (TransferWitness, Stateme
 }
 
 /// The honest payload with another advice, on the honest statement.
-fn told(
-    kind: TxKind,
-    change: impl FnOnce(&mut plan::Advice),
-) -> (TransferWitness, Statement) {
+fn told(kind: TxKind, change: impl FnOnce(&mut plan::Advice)) -> (TransferWitness, Statement) {
     let mut w = planned(kind);
     let statement = w.statement();
     change(&mut w.advice);
@@ -183,7 +180,7 @@ fn list_header() {
     }
     let lie = raw(TxKind::DynamicFee, |raw| raw.list = Some(vec![0xf8, length as u8]));
     refused(&lie, &["minimal list header"]);
-    let fat = |raw: &mut Raw| raw.items[mark::DATA] = Some(long(&[3; 40]));
+    let fat = |raw: &mut Raw| raw.items[mark::DATA] = Some(long(&[3; 14]));
     let length = {
         let mut raw = Raw::of(&payload(TxKind::DynamicFee));
         fat(&mut raw);
@@ -211,8 +208,10 @@ fn list_header() {
 
 #[test]
 fn bytes_that_belong_to_no_item() {
-    let lie = raw(TxKind::DynamicFee, |raw| raw.trailing = vec![7]);
+    let lie = raw(TxKind::Legacy, |raw| raw.trailing = vec![7]);
     refused(&lie, &["byte behind the end"]);
+    let lie = raw(TxKind::DynamicFee, |raw| raw.trailing = vec![7]);
+    refused(&lie, &["access list", "byte behind the end"]);
     // The list covers them.
     let lie = raw(TxKind::DynamicFee, |raw| {
         let length = raw.build().0.len() - 2;
@@ -220,10 +219,19 @@ fn bytes_that_belong_to_no_item() {
         raw.trailing = vec![7];
         raw.late_end = 1;
     });
+    refused(&lie, &["access list", "end"]);
+    // A third zero that makes the chain id a longer one.
+    let (env, statement) = in_env(TxKind::Legacy, 4, Scalar::from(CHAIN * 256 + 0x80));
+    let mut lie = raw(TxKind::Legacy, |raw| raw.zeros = vec![0x80; 3]);
+    lie.0.advice.env = env.advice.env;
+    lie.1.env = statement.env;
     refused(&lie, &["end"]);
-    // A zero at the end cannot be told from padding but by the 0x01 before it.
-    let lie = raw(TxKind::DynamicFee, |raw| raw.trailing = vec![0]);
-    refused(&lie, &["statement data hi", "statement data lo"]);
+    // A zero behind the end is padding: what is absorbed is the shorter payload,
+    // whose permutation the output of the longer one is not.
+    let (w, statement) = raw(TxKind::DynamicFee, |raw| raw.trailing = vec![0]);
+    let absorbed = values(&instance(&w, &statement).output.keccak[0][..9]);
+    let shorter = planned(TxKind::DynamicFee).keccak_inputs()[0];
+    assert_eq!(absorbed, crate::keccak::pack_state(&shorter));
 }
 
 #[test]
@@ -317,7 +325,11 @@ fn chain_id() {
     let (env, statement) = in_env(TxKind::Legacy, 4, chain);
     w.advice.env = env.advice.env;
     let [data_hi, data_lo] = halves(&{
-        let raw = { let mut r = Raw::of(&payload(TxKind::Legacy)); r.zeros = vec![0x80, 0x01]; r };
+        let raw = {
+            let mut r = Raw::of(&payload(TxKind::Legacy));
+            r.zeros = vec![0x80, 0x01];
+            r
+        };
         keccak256_block(&raw.build().0).unwrap().digest
     });
     let statement = Statement { data_hi, data_lo, ..statement };

@@ -71,13 +71,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self {
-            env: env(),
-            nonce: 300,
-            balance: 10_u128.pow(30),
-            known: 55,
-            escrow: 1_000_000,
-        }
+        Self { env: env(), nonce: 300, balance: 10_u128.pow(30), known: 55, escrow: 1_000_000 }
     }
 
     pub(super) fn account(&self, address: Address) -> AccountView {
@@ -86,20 +80,10 @@ impl World {
             KNOWN => (4, self.known),
             ESCROW => (0, self.escrow),
             _ => {
-                return AccountView {
-                    exists: false,
-                    nonce: 0,
-                    balance: 0,
-                    next: ESCROW,
-                };
+                return AccountView { exists: false, nonce: 0, balance: 0, next: ESCROW };
             }
         };
-        AccountView {
-            exists: true,
-            nonce,
-            balance,
-            next: [0; 20],
-        }
+        AccountView { exists: true, nonce, balance, next: [0; 20] }
     }
 
     pub(super) fn plan(&self, payload: &Payload) -> Result<TransferWitness, TransferError> {
@@ -215,11 +199,8 @@ impl Raw {
     pub(super) fn build(&self) -> (Vec<u8>, Layout) {
         let list: usize = self.items.iter().flatten().map(Vec::len).sum();
         let list = list + self.zeros.len();
-        let header = self.list.clone().unwrap_or(if list <= 55 {
-            vec![0xc0 + list as u8]
-        } else {
-            vec![0xf8, list as u8]
-        });
+        let header =
+            self.list.clone().unwrap_or(if list <= 55 { vec![0xc0 + list as u8] } else { vec![0xf8, list as u8] });
         let mut bytes = [self.first.clone(), header.clone()].concat();
         let mut starts = [None; MARKS];
         for (start, item) in starts.iter_mut().zip(&self.items) {
@@ -231,11 +212,7 @@ impl Raw {
         bytes.extend(&self.zeros);
         starts[mark::END] = Some(bytes.len() + self.late_end);
         bytes.extend(&self.trailing);
-        let layout = Layout {
-            kind: Some(self.kind),
-            long_list: header.len() == 2,
-            starts,
-        };
+        let layout = Layout { kind: Some(self.kind), long_list: header.len() == 2, starts };
         (bytes, layout)
     }
 
@@ -249,13 +226,7 @@ impl Raw {
         w.advice.layout = layout;
         w.advice.outputs[0] = block.output;
         let [data_hi, data_lo] = halves(&block.digest);
-        let statement = Statement {
-            data_hi,
-            data_lo,
-            sender: integer(&w.sender),
-            env: w.statement().env,
-        };
+        let statement = Statement { data_hi, data_lo, sender: integer(&w.sender), env: w.statement().env };
         (w, statement)
     }
 }
-
