@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, TaskId, event::TaskKind};
+use crowdfold_events::{Address, B256, BatchIndex, BlockHeader, Height, ItemIndex, TaskId, event::TaskKind};
 use crowdfold_execution::gas::TRANSACTION_GAS;
 use crowdfold_kernel::{
     State, least_base,
@@ -47,13 +47,45 @@ impl KernelView {
     }
 }
 
+/// The index of a chain whose state is `genesis`, the state before block 1.
+#[must_use]
+pub fn genesis_index(genesis: &State) -> ChainIndex {
+    let (zero, root) = (B256::ZERO, genesis.state_root());
+    let header = BlockHeader {
+        chain_id: genesis.genesis().chain_id,
+        rules_version: genesis.genesis().rules_version,
+        height: Height(0),
+        parent: zero,
+        time_ms: genesis.time_ms(),
+        proposer: Address::ZERO,
+        beacon: genesis.beacon(),
+        transactions_root: zero,
+        messages_root: zero,
+        last_commit_hash: zero,
+        base_fee: genesis.next_base_fee(),
+        gas_limit: genesis.parameters().block.gas_limit,
+        gas_used: 0,
+        segments: 0,
+        first_item: ItemIndex(0),
+        items: 0,
+        pre_state_root: root,
+        post_state_root: root,
+        receipts_root: zero,
+        market_root: zero,
+        validators_hash: zero,
+        next_validators_hash: zero,
+        parent_events_head: zero,
+    };
+    ChainIndex::genesis(genesis.genesis_hash(), header)
+}
+
 /// The least price per gas at which a plain transfer's fee pays for its proof.
 fn least_price(state: &State) -> u128 {
     let params = state.parameters();
     let least = least_base(params, crowdfold_zk::SEGMENTS_PER_TRANSFER);
     let pays = |price: u128| split(params, price.saturating_mul(u128::from(TRANSACTION_GAS))).proving.0 >= least;
-    // The supply is below 2^127, so no useful price is above 2^100.
-    let (mut low, mut high) = (0u128, 1u128 << 100);
+    // The supply is below 2^127, so no useful price is above 2^90.
+    let (mut low, mut high) = (0u128, 1u128 << 90);
     while low < high {
         let middle = low + (high - low) / 2;
         if pays(middle) { high = middle } else { low = middle + 1 }
@@ -279,5 +311,55 @@ impl ChainView for KernelView {
 
     fn proof(&self, hash: &B256) -> Option<Bytes> {
         self.archive.proof(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crowdfold_config::{DEMO, Genesis};
+    use crowdfold_kernel::Kernel;
+
+    use super::*;
+
+    struct Empty;
+
+    impl Archive for Empty {
+        fn proof(&self, _hash: &B256) -> Option<Bytes> {
+            None
+        }
+        fn batch_file(&self, _batch: BatchIndex) -> Option<Bytes> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_new_chain_shows_its_genesis() {
+        let genesis = Genesis::from_toml(DEMO).unwrap();
+        let (state, _) = Kernel::genesis(&genesis).unwrap();
+        let view = KernelView::new(state.clone(), genesis_index(&state), Arc::new(Empty));
+        assert_eq!((view.chain_id(), view.head()), (genesis.chain_id, Height(0)));
+        assert_eq!(view.height_of(&state.genesis_hash()), Some(Height(0)));
+        for allocation in &genesis.allocations {
+            let account = view.account(&allocation.account);
+            assert_eq!(account.balance, allocation.balance.units());
+            assert_eq!(account.holding, i128::try_from(account.balance).unwrap());
+        }
+        assert_eq!(view.supply()["conserved"], true);
+        assert_eq!(view.parameters()["chain_id"], genesis.chain_id);
+        assert!(view.active_set(10).is_empty() && view.ledger(Address::ZERO, 10).is_empty() && view.open_tasks(10).is_empty());
+        assert!(view.task(TaskId(1)).is_none() && view.item(ItemIndex(0)).is_none() && view.batch(BatchIndex(0)).is_none());
+    }
+
+    /// A transfer that offers what is suggested pays for its proof, one that offers less at a low base fee does not.
+    #[test]
+    fn the_suggested_fee_pays_for_a_proof() {
+        let (state, _) = Kernel::genesis(&Genesis::from_toml(DEMO).unwrap()).unwrap();
+        let params = state.parameters();
+        let least = least_base(params, crowdfold_zk::SEGMENTS_PER_TRANSFER);
+        let proving = |price: u128| split(params, price * u128::from(TRANSACTION_GAS)).proving.0;
+        let price = least_price(&state);
+        assert!(proving(price) >= least && (price == 0 || proving(price - 1) < least));
+        let view = KernelView::new(state.clone(), genesis_index(&state), Arc::new(Empty));
+        assert!(proving(view.next_base_fee() + view.suggested_priority_fee()) >= least);
     }
 }
