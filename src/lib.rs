@@ -1,4 +1,9 @@
-//! Crowdfold.
+//! A crowdsourced ZK rollup: the validators order, the users' machines prove.
+//!
+//! This crate is the node around the pure kernel: actors, sessions with
+//! provers, JSON-RPC, and the command line. See ARCHITECTURE.md.
 
 pub mod actors;
 pub mod headless;
+pub mod proofs;
+pub mod rpc;

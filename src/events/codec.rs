@@ -82,8 +82,8 @@ pub enum CodecError {
 /// Encodes a value; `LIMIT` bounds the result in bytes.
 pub fn encode<T: Serialize + ?Sized, const LIMIT: usize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let config = bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>();
-    let bytes = bincode::serde::encode_to_vec(value, config)
-        .map_err(|e| CodecError::NotEncodable { detail: e.to_string() })?;
+    let bytes =
+        bincode::serde::encode_to_vec(value, config).map_err(|e| CodecError::NotEncodable { detail: e.to_string() })?;
     if bytes.len() > LIMIT {
         return Err(CodecError::TooLong { found: bytes.len(), limit: LIMIT });
     }
@@ -153,11 +153,8 @@ impl<'a> Envelope<'a> {
         let Some((payload, rest)) = rest.split_at_checked(len) else {
             return Err(CodecError::Truncated { needed: len - rest.len() });
         };
-        let envelope = Self {
-            tag: u32::from_le_bytes([t0, t1, t2, t3]),
-            version: u16::from_le_bytes([v0, v1]),
-            payload,
-        };
+        let envelope =
+            Self { tag: u32::from_le_bytes([t0, t1, t2, t3]), version: u16::from_le_bytes([v0, v1]), payload };
         Ok((envelope, rest))
     }
 

@@ -119,8 +119,18 @@ pub struct SettlementEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Field names are the terms of the protocol; units are in their types.
 pub enum Event {
-    GenesisLoaded { genesis_hash: B256, chain_id: u64, rules_version: u32, state_root: B256, supply: Zkpow, time_ms: u64 },
-    BlockDecided { header: Box<BlockHeader>, body: Box<BlockBody> },
+    GenesisLoaded {
+        genesis_hash: B256,
+        chain_id: u64,
+        rules_version: u32,
+        state_root: B256,
+        supply: Zkpow,
+        time_ms: u64,
+    },
+    BlockDecided {
+        header: Box<BlockHeader>,
+        body: Box<BlockBody>,
+    },
     TransactionExecuted {
         item: ItemIndex,
         hash: B256,
@@ -142,25 +152,82 @@ pub enum Event {
         shares: FeeShares,
     },
     /// The envelope was good and the message took effect.
-    MessageAccepted { hash: B256, sender: Address, sequence: u64 },
+    MessageAccepted {
+        hash: B256,
+        sender: Address,
+        sequence: u64,
+    },
     /// The envelope was good, so the sequence is used up, but the message had no effect.
-    MessageRefused { hash: B256, sender: Address, sequence: u64, reason: u16 },
-    HeartbeatsRecorded { bitmap: Vec<u8> },
-    PluginRegistered { plugin: Address },
-    AdmissionPassed { plugin: Address, task: TaskId },
+    MessageRefused {
+        hash: B256,
+        sender: Address,
+        sequence: u64,
+        reason: u16,
+    },
+    HeartbeatsRecorded {
+        bitmap: Vec<u8>,
+    },
+    PluginRegistered {
+        plugin: Address,
+    },
+    AdmissionPassed {
+        plugin: Address,
+        task: TaskId,
+    },
     /// The admission item was not proven in time: the registration is void.
-    AdmissionLapsed { plugin: Address, task: TaskId },
-    PluginActivated { plugin: Address },
-    PluginDeactivated { plugin: Address, reason: InactiveReason },
-    PluginSuspended { plugin: Address, debt: Zkpow },
-    PluginReinstated { plugin: Address },
-    WithdrawRequested { plugin: Address, fee: Zkpow },
+    AdmissionLapsed {
+        plugin: Address,
+        task: TaskId,
+    },
+    PluginActivated {
+        plugin: Address,
+    },
+    PluginDeactivated {
+        plugin: Address,
+        reason: InactiveReason,
+    },
+    PluginSuspended {
+        plugin: Address,
+        debt: Zkpow,
+    },
+    PluginReinstated {
+        plugin: Address,
+    },
+    WithdrawRequested {
+        plugin: Address,
+        fee: Zkpow,
+    },
     /// `funded` is the part of the base bounty that fees have paid.
-    TaskOpened { task: TaskId, kind: TaskKind, segments: u32, base_bounty: Zkpow, funded: Zkpow },
-    TaskAssigned { task: TaskId, plugin: Address, attempt: u32, bounty: Zkpow, from_issuance: Zkpow, deadline: Height, receipt: DrawReceipt },
-    TaskHandedBack { task: TaskId, plugin: Address },
-    ProofAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
-    AssignmentTimedOut { task: TaskId, plugin: Address, deadline: Height },
+    TaskOpened {
+        task: TaskId,
+        kind: TaskKind,
+        segments: u32,
+        base_bounty: Zkpow,
+        funded: Zkpow,
+    },
+    TaskAssigned {
+        task: TaskId,
+        plugin: Address,
+        attempt: u32,
+        bounty: Zkpow,
+        from_issuance: Zkpow,
+        deadline: Height,
+        receipt: DrawReceipt,
+    },
+    TaskHandedBack {
+        task: TaskId,
+        plugin: Address,
+    },
+    ProofAccepted {
+        task: TaskId,
+        plugin: Address,
+        proof_hash: B256,
+    },
+    AssignmentTimedOut {
+        task: TaskId,
+        plugin: Address,
+        deadline: Height,
+    },
     PenaltyCharged {
         plugin: Address,
         task: TaskId,
@@ -170,12 +237,38 @@ pub enum Event {
         to_debt: Zkpow,
         holding_after: SignedZkpow,
     },
-    PenaltyRefunded { plugin: Address, task: TaskId, amount: Zkpow, to_debt: Zkpow },
-    TrustChanged { plugin: Address, consecutive_valid: u32, slots: u32 },
-    BountyBumped { task: TaskId, bounty: Zkpow },
-    TaskQuarantined { task: TaskId, deadline: Height },
-    RewardAccrued { plugin: Address, task: TaskId, amount: Zkpow, from_fees: Zkpow, from_issuance: Zkpow, to_debt: Zkpow },
-    DebtRepaid { plugin: Address, amount: Zkpow, payer: Address },
+    PenaltyRefunded {
+        plugin: Address,
+        task: TaskId,
+        amount: Zkpow,
+        to_debt: Zkpow,
+    },
+    TrustChanged {
+        plugin: Address,
+        consecutive_valid: u32,
+        slots: u32,
+    },
+    BountyBumped {
+        task: TaskId,
+        bounty: Zkpow,
+    },
+    TaskQuarantined {
+        task: TaskId,
+        deadline: Height,
+    },
+    RewardAccrued {
+        plugin: Address,
+        task: TaskId,
+        amount: Zkpow,
+        from_fees: Zkpow,
+        from_issuance: Zkpow,
+        to_debt: Zkpow,
+    },
+    DebtRepaid {
+        plugin: Address,
+        amount: Zkpow,
+        payer: Address,
+    },
     SettlementApplied {
         item: ItemIndex,
         entries: Vec<SettlementEntry>,
@@ -188,10 +281,35 @@ pub enum Event {
         env: B256,
         changes: Vec<AccountChange>,
     },
-    BatchClosed { batch: BatchIndex, first_item: ItemIndex, items: u32, segments: u32, pre_root: B256, post_root: B256 },
-    AggregateAccepted { task: TaskId, plugin: Address, proof_hash: B256 },
-    BatchProven { batch: BatchIndex, proof_hash: B256 },
-    BatchCertified { batch: BatchIndex, certificate_hash: B256 },
-    EpochStarted { epoch: u64, issuance_allowance: Zkpow, registration_work: u64 },
-    BlockSealed { height: Height, state_root: B256, market_root: B256 },
+    BatchClosed {
+        batch: BatchIndex,
+        first_item: ItemIndex,
+        items: u32,
+        segments: u32,
+        pre_root: B256,
+        post_root: B256,
+    },
+    AggregateAccepted {
+        task: TaskId,
+        plugin: Address,
+        proof_hash: B256,
+    },
+    BatchProven {
+        batch: BatchIndex,
+        proof_hash: B256,
+    },
+    BatchCertified {
+        batch: BatchIndex,
+        certificate_hash: B256,
+    },
+    EpochStarted {
+        epoch: u64,
+        issuance_allowance: Zkpow,
+        registration_work: u64,
+    },
+    BlockSealed {
+        height: Height,
+        state_root: B256,
+        market_root: B256,
+    },
 }

@@ -81,15 +81,24 @@ impl SigningDomain {
         let typed = |name: &str| Struct::new(name).number(sequence);
         self.digest(match &message.body {
             MessageBody::Register { work_height, work_nonce } => {
-                typed("Register(uint64 sequence,uint64 workHeight,uint64 workNonce)").number(*work_height).number(*work_nonce).hash()
+                typed("Register(uint64 sequence,uint64 workHeight,uint64 workNonce)")
+                    .number(*work_height)
+                    .number(*work_nonce)
+                    .hash()
             }
             MessageBody::Heartbeat => typed("Heartbeat(uint64 sequence)").hash(),
             MessageBody::GoInactive => typed("GoInactive(uint64 sequence)").hash(),
             MessageBody::SubmitProof { task, proof_hash } => {
-                typed("SubmitProof(uint64 sequence,uint64 task,bytes32 proofHash)").number(task.0).word(*proof_hash).hash()
+                typed("SubmitProof(uint64 sequence,uint64 task,bytes32 proofHash)")
+                    .number(task.0)
+                    .word(*proof_hash)
+                    .hash()
             }
             MessageBody::SubmitAggregate { task, proof_hash } => {
-                typed("SubmitAggregate(uint64 sequence,uint64 task,bytes32 proofHash)").number(task.0).word(*proof_hash).hash()
+                typed("SubmitAggregate(uint64 sequence,uint64 task,bytes32 proofHash)")
+                    .number(task.0)
+                    .word(*proof_hash)
+                    .hash()
             }
             MessageBody::HandBack { task } => typed("HandBack(uint64 sequence,uint64 task)").number(task.0).hash(),
             MessageBody::Withdraw => typed("Withdraw(uint64 sequence)").hash(),
@@ -99,7 +108,10 @@ impl SigningDomain {
                     hasher.update(signature.validator);
                     hasher.update(keccak256(&signature.signature));
                 }
-                typed("CertifyBatch(uint64 sequence,uint64 batch,bytes32 signaturesHash)").number(batch.0).word(hasher.finalize()).hash()
+                typed("CertifyBatch(uint64 sequence,uint64 batch,bytes32 signaturesHash)")
+                    .number(batch.0)
+                    .word(hasher.finalize())
+                    .hash()
             }
         })
     }

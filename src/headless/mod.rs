@@ -131,7 +131,13 @@ pub struct HeadlessProver {
 impl HeadlessProver {
     /// A prover for the node at `url` (`ws://host:port/plugin`), and its handle.
     #[must_use]
-    pub fn new(url: String, config: ProverConfig, signer: Signer, work: Arc<dyn ProveWork>, on_event: OnEvent) -> (Self, Handle) {
+    pub fn new(
+        url: String,
+        config: ProverConfig,
+        signer: Signer,
+        work: Arc<dyn ProveWork>,
+        on_event: OnEvent,
+    ) -> (Self, Handle) {
         let (sender, requests) = mpsc::channel(16);
         let core = ProverCore::new(config, signer, 0);
         (Self { url, core, work, on_event, requests, started: Instant::now() }, Handle { requests: sender })
@@ -285,9 +291,8 @@ impl Shell {
     }
 
     async fn connect(&mut self) {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_FRAME_BYTES))
-            .max_frame_size(Some(MAX_FRAME_BYTES));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAX_FRAME_BYTES)).max_frame_size(Some(MAX_FRAME_BYTES));
         let connecting = connect_async_with_config(self.url.as_str(), Some(config), true);
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok((socket, _))) => {

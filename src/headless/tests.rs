@@ -7,13 +7,13 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio_tungstenite::tungstenite::Message as Packed;
 use alloy_primitives::keccak256;
 use crowdfold_events::{
     ItemIndex, MessageBody, SigningDomain, Zkpow,
     wire::{ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
 };
 use crowdfold_prover::ExpectedChain;
+use tokio_tungstenite::tungstenite::Message as Packed;
 
 use super::*;
 use crate::actors::session::{
@@ -122,7 +122,11 @@ impl Handler<SessionOpening> for FakeNode {
 impl Handler<SubmitSystemMessage> for FakeNode {
     type Result = Result<(), Refusal>;
 
-    fn handle(&mut self, SubmitSystemMessage { plugin, message, digest }: SubmitSystemMessage, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        SubmitSystemMessage { plugin, message, digest }: SubmitSystemMessage,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         assert_eq!(message.digest(CHAIN, GENESIS), digest);
         let body = message.message.body;
         match &body {
@@ -296,12 +300,12 @@ async fn work_survives_the_loss_of_its_session() {
     let (events, echo) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Echo>::default());
     let (prover, handle) = prover(&net.url, echo.clone(), events.clone());
     let running = tokio::spawn(prover.run());
-    until("submitted", || {
-        events.lock().unwrap().iter().any(|e| matches!(e, ProverEvent::Submitted { .. }))
-    })
-    .await;
+    until("submitted", || events.lock().unwrap().iter().any(|e| matches!(e, ProverEvent::Submitted { .. }))).await;
     // The node drops the session and everything that it knew of it.
-    net.directory.do_send(Deliver { plugin: Signer::from_bytes(&[1; 32]).unwrap().address(), command: Command::End(Code::NodeFault) });
+    net.directory.do_send(Deliver {
+        plugin: Signer::from_bytes(&[1; 32]).unwrap().address(),
+        command: Command::End(Code::NodeFault),
+    });
     until("submitted again", || net.log.lock().unwrap().proofs.len() == 2).await;
     assert_eq!(echo.runs.load(Ordering::SeqCst), 1, "the proof was not made again");
     assert_eq!(net.log.lock().unwrap().openings, 2);

@@ -247,6 +247,8 @@ pub struct Batch {
     pub budget: Zkpow,
     /// Nodes whose tasks are open or done, by (level, position).
     pub nodes: OrdMap<(u8, u32), Node>,
+    /// Hash of the header before the block in which it was closed: at or after its last item's.
+    pub last_header: B256,
     /// When it was closed.
     pub closed: Stage,
     /// Hash of the root's proof.

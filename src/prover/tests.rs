@@ -6,8 +6,8 @@ use crowdfold_events::{
     event::{InactiveReason, TaskKind},
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame,
-        Notice, Offer, Package, Packet, Reliable, SessionLimits, Standing,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame, Notice,
+        Offer, Package, Packet, Reliable, SessionLimits, Standing,
     },
 };
 
@@ -302,7 +302,10 @@ fn heartbeats_come_before_the_ttl_runs_out_and_other_messages_count() {
 fn an_unknown_plugin_registers_and_tries_again() {
     let mut world = World::online(Standing::Unknown);
     let wanted = |world: &World| {
-        matches!(world.actions.last(), Some(Action::SolveRegistration { height: Height(10), expected: 4, chain_id: CHAIN, .. }))
+        matches!(
+            world.actions.last(),
+            Some(Action::SolveRegistration { height: Height(10), expected: 4, chain_id: CHAIN, .. })
+        )
     };
     assert!(wanted(&world));
     world.core.registration_solved(world.now, Height(10), 42);
@@ -469,7 +472,8 @@ fn data_comes_in_pieces_and_is_checked() {
     world.send(NodeFrame::TaskOffer { offer: fetched });
     assert_eq!(world.started(), []);
     serve(&mut world, &whole);
-    let started = world.actions.iter().any(|a| matches!(a, Action::StartWork { package, .. } if package[..] == whole[..]));
+    let started =
+        world.actions.iter().any(|a| matches!(a, Action::StartWork { package, .. } if package[..] == whole[..]));
     assert!(started);
 }
 

@@ -465,7 +465,9 @@ impl SessionCore {
         match (self.standing, body) {
             (Standing::Unknown, MessageBody::Register { .. }) => {}
             (Standing::Unknown, _) => return Err(Code::NotRegistered),
-            (Standing::Suspended, MessageBody::Heartbeat | MessageBody::Register { .. }) => return Err(Code::Suspended),
+            (Standing::Suspended, MessageBody::Heartbeat | MessageBody::Register { .. }) => {
+                return Err(Code::Suspended);
+            }
             (_, MessageBody::Register { .. }) => return Err(Code::AlreadyRegistered),
             _ => {}
         }

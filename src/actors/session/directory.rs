@@ -115,8 +115,7 @@ impl Handler<LoggedIn> for SessionDirectory {
             };
             let seed = seed.unwrap_or(Err(Code::Unavailable))?;
             let now = directory.now_ms();
-            let mut core =
-                SessionCore::new(directory.config.clone(), directory.identity.clone(), plugin, seed, now);
+            let mut core = SessionCore::new(directory.config.clone(), directory.identity.clone(), plugin, seed, now);
             early.into_iter().for_each(|command| core.command(now, command));
             let services = directory.services.clone();
             let session = PluginSession::new(plugin, core, services, ctx.address(), directory.started).start();

@@ -7,8 +7,8 @@ use crowdfold_events::{
     event::TaskKind,
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice,
-        Offer, Package, Packet, Reliable, Resume, Standing,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice, Offer,
+        Package, Packet, Reliable, Resume, Standing,
     },
 };
 
@@ -154,7 +154,13 @@ impl World {
         let (proof_hash, total) = (keccak256(proof), proof.len() as u32);
         for (i, part) in proof.chunks(100_000).enumerate() {
             let bytes = Bytes::copy_from_slice(part);
-            self.send(ClientFrame::ProofUpload { task: TaskId(task), proof_hash, total, offset: i as u32 * 100_000, bytes });
+            self.send(ClientFrame::ProofUpload {
+                task: TaskId(task),
+                proof_hash,
+                total,
+                offset: i as u32 * 100_000,
+                bytes,
+            });
         }
     }
 
@@ -238,7 +244,8 @@ mod login {
 
     #[test]
     fn everything_else_is_refused() {
-        let old = ClientFrame::Hello { min_version: MAX_VERSION + 1, max_version: MAX_VERSION + 9, agent: String::new() };
+        let old =
+            ClientFrame::Hello { min_version: MAX_VERSION + 1, max_version: MAX_VERSION + 9, agent: String::new() };
         assert_eq!(refused(core().receive(&first(old))), Code::VersionUnsupported);
         assert_eq!(refused(core().receive(b"")), Code::Malformed);
         assert_eq!(refused(core().receive(&first(hello())[..20])), Code::Malformed);
@@ -509,7 +516,13 @@ fn a_flood_ends_the_session_and_an_honest_rate_does_not() {
     let mut world = World::with(Standing::Active, vec![]);
     let bytes = Bytes::from(vec![0; 250_000]);
     for _ in 0..40 {
-        let frame = ClientFrame::ProofUpload { task: TaskId(1), proof_hash: B256::ZERO, total: 1, offset: 0, bytes: bytes.clone() };
+        let frame = ClientFrame::ProofUpload {
+            task: TaskId(1),
+            proof_hash: B256::ZERO,
+            total: 1,
+            offset: 0,
+            bytes: bytes.clone(),
+        };
         world.send(frame);
     }
     assert_eq!(world.refusal(), Some(Code::Flood));

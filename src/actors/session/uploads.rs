@@ -88,7 +88,8 @@ impl Uploads {
 
     /// The verifier's word. Each invalid proof doubles the pause before the next upload.
     pub(super) fn checked(&mut self, now_ms: u64, task: TaskId, proof_hash: B256, refused: Option<Code>) {
-        let is_waiting = matches!(self.by_task.get(&task), Some(Upload::Checking { proof_hash: h }) if *h == proof_hash);
+        let is_waiting =
+            matches!(self.by_task.get(&task), Some(Upload::Checking { proof_hash: h }) if *h == proof_hash);
         if !is_waiting {
             return;
         }

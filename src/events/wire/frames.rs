@@ -171,7 +171,9 @@ impl Notice {
             Self::Registered => Some(Standing::Candidate),
             Self::AdmissionLapsed => Some(Standing::Unknown),
             Self::Activated => Some(Standing::Active),
-            Self::Suspended { .. } | Self::Deactivated { reason: InactiveReason::Suspended } => Some(Standing::Suspended),
+            Self::Suspended { .. } | Self::Deactivated { reason: InactiveReason::Suspended } => {
+                Some(Standing::Suspended)
+            }
             Self::AdmissionPassed | Self::Reinstated | Self::Deactivated { .. } => Some(Standing::Inactive),
             _ => None,
         }
@@ -401,7 +403,11 @@ impl NodeFrame {
     pub fn is_reliable(&self) -> bool {
         matches!(
             self,
-            Self::TaskOffer { .. } | Self::TaskClosed { .. } | Self::Receipt { .. } | Self::ProofAnswer { .. } | Self::Notice { .. }
+            Self::TaskOffer { .. }
+                | Self::TaskClosed { .. }
+                | Self::Receipt { .. }
+                | Self::ProofAnswer { .. }
+                | Self::Notice { .. }
         )
     }
 }

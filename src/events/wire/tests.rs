@@ -33,7 +33,14 @@ fn client_frames() -> Vec<ClientFrame> {
 }
 
 fn status() -> ChainStatus {
-    ChainStatus { height: Height(1), time_ms: 2, block_time_ms: 3, idle_interval_ms: 4, block_hash: hash(5), registration_work: 6 }
+    ChainStatus {
+        height: Height(1),
+        time_ms: 2,
+        block_time_ms: 3,
+        idle_interval_ms: 4,
+        block_hash: hash(5),
+        registration_work: 6,
+    }
 }
 
 fn limits() -> SessionLimits {
@@ -75,7 +82,10 @@ fn node_frames() -> Vec<NodeFrame> {
         },
         NodeFrame::Goodbye { code: Code::Flood, retry_after_ms: 2 },
         offer(TaskKind::Prove { item: crate::ItemIndex(1) }, Package::Inline { bytes: Bytes::from_static(&[7]) }),
-        offer(TaskKind::Admission { plugin: Address::ZERO, admission_item: 2 }, Package::Fetch { digest: hash(8), length: 9 }),
+        offer(
+            TaskKind::Admission { plugin: Address::ZERO, admission_item: 2 },
+            Package::Fetch { digest: hash(8), length: 9 },
+        ),
         NodeFrame::ProofAnswer { task, proof_hash: hash(2), refused: None },
         NodeFrame::ProofAnswer { task, proof_hash: hash(2), refused: Some(Code::ProofInvalid) },
         NodeFrame::Status { status: status() },
@@ -83,8 +93,16 @@ fn node_frames() -> Vec<NodeFrame> {
         NodeFrame::DataRefused { digest: hash(1), offset: 2, code: Code::NoSuchData },
         NodeFrame::Ack {},
     ];
-    for standing in [Standing::Unknown, Standing::Candidate, Standing::Inactive, Standing::Active, Standing::Suspended] {
-        frames.push(NodeFrame::LoggedIn { token: hash(1), resumed: true, received: 2, standing, next_sequence: 3, status: status() });
+    for standing in [Standing::Unknown, Standing::Candidate, Standing::Inactive, Standing::Active, Standing::Suspended]
+    {
+        frames.push(NodeFrame::LoggedIn {
+            token: hash(1),
+            resumed: true,
+            received: 2,
+            standing,
+            next_sequence: 3,
+            status: status(),
+        });
     }
     for reason in [CloseReason::Accepted, CloseReason::TimedOut, CloseReason::HandedBack, CloseReason::ProvenByOther] {
         frames.push(NodeFrame::TaskClosed { task, attempt: 2, reason });
@@ -140,14 +158,20 @@ fn golden_bytes_of_every_frame() {
     check_direction(client_frames(), &mut text);
     check_direction(node_frames(), &mut text);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/frames.txt");
-    if std::env::var_os("CROWDFOLD_ADD_GOLDEN").is_some() {
+    if std::env::var("CROWDFOLD_ADD_GOLDEN").is_ok_and(|v| v == "1") {
         std::fs::write(path, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
     let tags = |list: &[(u32, u16)]| list.iter().copied().collect::<std::collections::BTreeSet<_>>();
     let used = |frames: Vec<(u32, u16)>| tags(&frames);
-    assert_eq!(used(client_frames().iter().map(|f| f.to_parts().map(|p| (p.0, p.1)).unwrap()).collect()), tags(ClientFrame::TAGS));
-    assert_eq!(used(node_frames().iter().map(|f| f.to_parts().map(|p| (p.0, p.1)).unwrap()).collect()), tags(NodeFrame::TAGS));
+    assert_eq!(
+        used(client_frames().iter().map(|f| f.to_parts().map(|p| (p.0, p.1)).unwrap()).collect()),
+        tags(ClientFrame::TAGS)
+    );
+    assert_eq!(
+        used(node_frames().iter().map(|f| f.to_parts().map(|p| (p.0, p.1)).unwrap()).collect()),
+        tags(NodeFrame::TAGS)
+    );
 }
 
 #[test]

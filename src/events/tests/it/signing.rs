@@ -39,7 +39,13 @@ const fn hex32(text: &[u8; 64]) -> [u8; 32] {
 }
 
 fn independent<T: SolStruct>(value: &T) -> B256 {
-    let domain = Eip712Domain::new(Some("Crowdfold".into()), Some("1".into()), Some(alloy_sol_types::private::U256::from(CHAIN)), None, Some(GENESIS));
+    let domain = Eip712Domain::new(
+        Some("Crowdfold".into()),
+        Some("1".into()),
+        Some(alloy_sol_types::private::U256::from(CHAIN)),
+        None,
+        Some(GENESIS),
+    );
     value.eip712_signing_hash(&domain)
 }
 
@@ -58,7 +64,9 @@ fn digests_are_those_of_eip_712() {
             }
             MessageBody::Heartbeat => independent(&Heartbeat { sequence }),
             MessageBody::GoInactive => independent(&GoInactive { sequence }),
-            MessageBody::SubmitProof { task, proof_hash } => independent(&SubmitProof { sequence, task: task.0, proofHash: *proof_hash }),
+            MessageBody::SubmitProof { task, proof_hash } => {
+                independent(&SubmitProof { sequence, task: task.0, proofHash: *proof_hash })
+            }
             MessageBody::SubmitAggregate { task, proof_hash } => {
                 independent(&SubmitAggregate { sequence, task: task.0, proofHash: *proof_hash })
             }
@@ -69,7 +77,11 @@ fn digests_are_those_of_eip_712() {
                     .iter()
                     .flat_map(|s| [s.validator.to_vec(), alloy_primitives::keccak256(&s.signature).to_vec()].concat())
                     .collect();
-                independent(&CertifyBatch { sequence, batch: batch.0, signaturesHash: alloy_primitives::keccak256(parts) })
+                independent(&CertifyBatch {
+                    sequence,
+                    batch: batch.0,
+                    signaturesHash: alloy_primitives::keccak256(parts),
+                })
             }
         };
         let message = Message { sequence, body };

@@ -1,0 +1,2 @@
+mod circuit;
+mod native;
