@@ -1,4 +1,10 @@
-//! Crowdfold: a node, its actors and the services around them.
+//! A crowdsourced ZK rollup: the validators order, the users' machines prove.
+//!
+//! This crate is the node around the pure kernel: actors, sessions with
+//! provers, JSON-RPC, and the command line. See ARCHITECTURE.md.
 
+pub mod actors;
+pub mod headless;
 pub mod node;
 pub mod proofs;
+pub mod rpc;

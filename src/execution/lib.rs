@@ -10,6 +10,7 @@
 //! - [`rejection`]: every reason why a transaction is refused.
 //! - [`admission`]: checks against an account.
 //! - [`synthetic`]: the admission items of a genesis.
+//! - [`call`]: calls and gas estimates without a signature.
 //! - [`gas`]: what a transfer costs, in integers.
 //! - [`view`]: what execution reads of the state.
 //! - [`evm`]: the EVM of this chain; all fees go to the escrow.
@@ -24,6 +25,7 @@
 //! transaction of a block.
 
 pub mod admission;
+pub mod call;
 pub mod effect;
 pub mod env;
 pub mod evm;
