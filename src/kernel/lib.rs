@@ -16,6 +16,7 @@
 mod apply;
 mod batches;
 mod bounty;
+pub mod certificate;
 pub mod commit;
 pub mod draw;
 mod epoch;
