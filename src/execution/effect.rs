@@ -22,7 +22,7 @@ use crate::{
 
 /// One account before and after one change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountChange {
+pub struct Change {
     /// The account.
     pub address: Address,
     /// What it was; `None` when it had no leaf.
@@ -41,7 +41,7 @@ pub struct Effect {
     /// Gas times price, all of it to the escrow.
     pub fee: u128,
     /// The changes in order.
-    pub changes: Vec<AccountChange>,
+    pub changes: Vec<Change>,
 }
 
 /// Why a transfer has no effect on a state.
@@ -94,7 +94,7 @@ pub fn transfer_effect(state: &impl Accounts, tx: &Transaction, env: &BlockEnv) 
     let mut changes = Vec::with_capacity(3);
     let sender = state.account(&tx.sender)?.ok_or(EffectError::NoSender { sender: tx.sender })?;
     let spent = tx.value.checked_add(fee).ok_or(overflow(tx.sender))?;
-    changes.push(AccountChange {
+    changes.push(Change {
         address: tx.sender,
         before: Some(sender),
         after: AccountView {
@@ -114,21 +114,21 @@ pub fn transfer_effect(state: &impl Accounts, tx: &Transaction, env: &BlockEnv) 
 }
 
 /// The account after the changes so far.
-fn current(changes: &[AccountChange], state: &impl Accounts, address: &Address) -> Result<Option<AccountView>, StateReadError> {
+fn current(changes: &[Change], state: &impl Accounts, address: &Address) -> Result<Option<AccountView>, StateReadError> {
     match changes.iter().rev().find(|change| change.address == *address) {
         Some(change) => Ok(Some(change.after)),
         None => state.account(address),
     }
 }
 
-fn credit(address: Address, before: Option<AccountView>, amount: u128) -> Result<AccountChange, EffectError> {
+fn credit(address: Address, before: Option<AccountView>, amount: u128) -> Result<Change, EffectError> {
     let old = before.unwrap_or_default();
     let balance = old.balance.checked_add(amount).ok_or(EffectError::Overflow { address })?;
-    Ok(AccountChange { address, before, after: AccountView { nonce: old.nonce, balance } })
+    Ok(Change { address, before, after: AccountView { nonce: old.nonce, balance } })
 }
 
 /// The accounts that the changes end in are those that the EVM left, and no others.
-fn agree(changes: &[AccountChange], touched: &[(Address, AccountView)], state: &impl Accounts) -> Result<(), EffectError> {
+fn agree(changes: &[Change], touched: &[(Address, AccountView)], state: &impl Accounts) -> Result<(), EffectError> {
     let last = |address: &Address| changes.iter().rev().find(|change| change.address == *address).map(|change| change.after);
     for change in changes {
         let evm = touched.iter().find(|(address, _)| *address == change.address).map(|(_, account)| *account);

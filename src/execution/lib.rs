@@ -8,12 +8,15 @@
 //!
 //! - [`transaction`]: strict decoding, sender recovery, the provable subset.
 //! - [`rejection`]: every reason why a transaction is refused.
-//! - [`admission`]: checks against an account; synthetic admission items.
+//! - [`admission`]: checks against an account.
+//! - [`synthetic`]: the admission items of a genesis.
+//! - [`call`]: calls and gas estimates without a signature.
 //! - [`gas`]: what a transfer costs, in integers.
 //! - [`view`]: what execution reads of the state.
 //! - [`evm`]: the EVM of this chain; all fees go to the escrow.
 //! - [`effect`]: the changes of a transfer, in the order in which they are proven.
 //! - [`execute`]: an item applied to the state tree.
+//! - [`input`]: what a prover is given.
 //! - [`env`]: the environment of a block.
 //! - [`wallet`]: signs transfers, deterministically.
 //!
@@ -22,18 +25,24 @@
 //! transaction of a block.
 
 pub mod admission;
+pub mod call;
 pub mod effect;
 pub mod env;
 pub mod evm;
+pub mod execute;
 pub mod gas;
+pub mod input;
 pub mod rejection;
+pub mod synthetic;
 pub mod transaction;
 pub mod view;
 pub mod wallet;
 
 pub use admission::{AdmissionContext, check_admission};
-pub use effect::{AccountChange, Effect, EffectError, transfer_effect};
+pub use effect::{Change, Effect, EffectError, transfer_effect};
 pub use env::BlockEnv;
+pub use execute::{Executed, ExecutionError, TransactionError, execute_settlement, execute_transaction};
+pub use input::{ItemPlace, ItemSource, item_input};
 pub use rejection::{AdmissionError, NotProvable};
 pub use transaction::{Transaction, TransactionKind, decode_transaction};
 pub use view::{AccountView, Accounts, StateReadError};

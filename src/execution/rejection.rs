@@ -221,3 +221,14 @@ pub enum AdmissionError {
         limit: usize,
     },
 }
+
+impl AdmissionError {
+    /// True when the same transaction may be valid in a later block: the pool keeps it, a block builder skips it.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::NonceGap { .. } | Self::FeeTooLow { .. } | Self::GasAboveBlock { .. } | Self::InsufficientFunds { .. } | Self::Underpriced { .. }
+        )
+    }
+}

@@ -6,6 +6,7 @@
 
 use crowdfold_events::{AccountChange, Address, B256, BlockHeader, Event, FeeShares, Height, ItemIndex, TaskId, Zkpow, encode_event, event::{SettlementEntry, TaskKind}};
 use crowdfold_config::ONE_BP;
+use crowdfold_execution::execute::count_scalar;
 use imbl::{OrdMap, OrdSet, Vector};
 
 use crate::{
@@ -105,7 +106,7 @@ impl State {
     }
 
     /// Takes the tree that execution built in the place of writing the changes once more.
-    pub(crate) fn apply_executed(&mut self, event: &Event, changes: &[AccountChange], tree: vm::StateTree) {
+    pub(crate) fn apply_executed(&mut self, event: &Event, changes: &[AccountChange], tree: vm::Tree) {
         self.count_balances(changes);
         self.tree = tree;
         self.apply_item(event);
@@ -161,7 +162,7 @@ impl State {
                     kind: ItemKind::Settlement { entries: entries.clone() },
                     pre_root: *pre_root,
                     post_root: *post_root,
-                    data_hi: vm::count_scalar(entries.len()),
+                    data_hi: count_scalar(entries.len()),
                     data_lo: *data_lo,
                     sender: Address::ZERO,
                     env: *env,

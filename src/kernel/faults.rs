@@ -2,7 +2,7 @@
 
 use crowdfold_events::{Address, B256, Height, TaskId};
 
-use crate::vm;
+use crowdfold_execution::{AdmissionError, ExecutionError};
 
 /// Why a block cannot be executed. The proposer's fault, except `Invariant`, which is a bug.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum BlockFault {
     },
     /// The user lane or a settlement failed in a way that no input may cause: a bug.
     #[error("execution: {0}")]
-    Execution(#[from] vm::ExecutionError),
+    Execution(#[from] ExecutionError),
     /// Something cannot be encoded within the limits.
     #[error("encoding: {0}")]
     Encoding(#[from] crowdfold_events::CodecError),
@@ -135,40 +135,9 @@ pub enum CommitFault {
 /// Why a transaction cannot be in this block.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactionFault {
-    /// Refused whatever the state: the sender's fault.
+    /// Not a transaction of this chain, or refused on this state: nonce, price, funds beside the debt.
     #[error(transparent)]
-    Admission(#[from] vm::AdmissionError),
-    /// Refused on this state: the sender's fault.
-    #[error(transparent)]
-    Execution(#[from] vm::TransactionRejected),
-    /// Balance minus value minus maximum fee would fall below the debt.
-    #[error("{sender} has {balance}, needs {cost} and owes {debt}")]
-    Encumbered {
-        /// The sender.
-        sender: Address,
-        /// Its balance.
-        balance: u128,
-        /// Value plus maximum fee.
-        cost: u128,
-        /// Its debt.
-        debt: u128,
-    },
-    /// The price per gas is below the base fee.
-    #[error("maximum fee {max_fee} is below the base fee {base_fee}")]
-    FeeBelowBase {
-        /// What the transaction offers per gas.
-        max_fee: u128,
-        /// What the block asks per gas.
-        base_fee: u128,
-    },
-    /// The proving share of the fee is below the least base bounty.
-    #[error("the fee earmarks {proving} for the proof, at least {least} is needed")]
-    FeeBelowBounty {
-        /// The proving share.
-        proving: u128,
-        /// Least base bounty of its segments.
-        least: u128,
-    },
+    Admission(#[from] AdmissionError),
     /// More segments than an item may have.
     #[error("{segments} segments, at most {max} are allowed")]
     TooManySegments {
@@ -193,14 +162,6 @@ pub enum TransactionFault {
         /// Its length.
         length: usize,
     },
-    /// The block has no gas left for it. It may fit a later block.
-    #[error("{needed} gas, {left} are left in the block")]
-    BlockGas {
-        /// Its gas limit.
-        needed: u64,
-        /// What is left.
-        left: u64,
-    },
     /// The block has no segments left for it. It may fit a later block.
     #[error("{needed} segments, {left} are left in the block")]
     BlockSegments {
@@ -224,9 +185,9 @@ impl TransactionFault {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::BlockGas { .. } | Self::BlockSegments { .. } | Self::Backlog { .. } | Self::FeeBelowBase { .. } => true,
-            Self::Execution(e) => e.is_temporary(),
-            _ => false,
+            Self::BlockSegments { .. } | Self::Backlog { .. } => true,
+            Self::Admission(refused) => refused.is_temporary(),
+            Self::TooManySegments { .. } | Self::Repay { .. } | Self::RepayMemo { .. } => false,
         }
     }
 }
@@ -273,6 +234,14 @@ pub enum MessageFault {
         task: TaskId,
         /// What the verifier says.
         fault: ProofFault,
+    },
+    /// More signatures than validators, or one that is not 65 bytes.
+    #[error("a certificate of {found} signatures, at most {most} of 65 bytes each are possible")]
+    CertificateSize {
+        /// Signatures in the message.
+        found: usize,
+        /// Number of validators.
+        most: usize,
     },
     /// The certificate is not one.
     #[error("certificate: {0}")]

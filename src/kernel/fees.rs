@@ -3,7 +3,10 @@
 use crowdfold_config::{ONE_BP, Params};
 use crowdfold_events::{FeeShares, Zkpow};
 
-use crate::{faults::TransactionFault, state::State, vm::Transaction};
+use crowdfold_execution::{AccountView, AdmissionContext, Transaction, check_admission};
+use crowdfold_zk::SEGMENTS_PER_TRANSFER;
+
+use crate::{faults::TransactionFault, state::State, users::beneficiary, vm};
 
 const ONE: u128 = ONE_BP as u128;
 
@@ -62,21 +65,38 @@ impl State {
         next.clamp(min, u64::MAX.into())
     }
 
-    /// Checks a decoded transaction against everything but nonce and funds.
+    /// The least fee of a transaction of so many segments: its proving share is the least base bounty.
+    #[must_use]
+    pub fn min_fee(&self, segments: u32) -> u128 {
+        let params = self.params();
+        (least_base(params, segments) * ONE).div_ceil(params.fees.proving_share_bp.into())
+    }
+
+    /// What a transaction is checked against when `gas_left` is left in the block and the base fee is `base_fee`.
+    #[must_use]
+    pub fn admission_context(&self, tx: &Transaction, base_fee: u128, gas_left: u64, may_wait: bool) -> AdmissionContext {
+        let debt = self.account(&tx.sender).debt.0;
+        // A repayment may spend what its own debt encumbers.
+        let repays = if tx.to == vm::REPAY && beneficiary(tx).ok() == Some(tx.sender) { tx.value.min(debt) } else { 0 };
+        AdmissionContext {
+            sender: AccountView { nonce: self.tree.nonce(&tx.sender), balance: self.tree.balance(&tx.sender) },
+            debt: debt - repays,
+            base_fee,
+            gas_left,
+            min_fee: self.min_fee(SEGMENTS_PER_TRANSFER),
+            may_wait,
+        }
+    }
+
+    /// Everything that must hold for a transaction to be next in the block.
     pub(crate) fn admit(&self, tx: &Transaction, base_fee: u128, segments: u32) -> Result<(), TransactionFault> {
         let params = self.params();
-        if tx.max_fee < base_fee {
-            return Err(TransactionFault::FeeBelowBase { max_fee: tx.max_fee, base_fee });
-        }
+        let gas_left = params.block.gas_limit.saturating_sub(self.chain.gas_used);
+        check_admission(tx, &self.admission_context(tx, base_fee, gas_left, false))?;
+        self.check_repay(tx)?;
         let max = params.proving.max_segments_per_item;
         if segments > max {
             return Err(TransactionFault::TooManySegments { segments, max });
-        }
-        self.check_encumbrance(tx)?;
-        self.check_repay(tx)?;
-        let left = params.block.gas_limit.saturating_sub(self.chain.gas_used);
-        if tx.gas_limit > left {
-            return Err(TransactionFault::BlockGas { needed: tx.gas_limit, left });
         }
         let left = params.block.max_segments.saturating_sub(self.chain.user_segments);
         if segments > left {
@@ -90,25 +110,21 @@ impl State {
         Ok(())
     }
 
-    /// Debt encumbers: balance minus value minus maximum fee stays at least the debt.
-    fn check_encumbrance(&self, tx: &Transaction) -> Result<(), TransactionFault> {
-        let debt = self.account(&tx.sender).debt.0;
-        let balance = self.tree.balance(&tx.sender);
-        let cost = u128::from(tx.gas_limit).checked_mul(tx.max_fee).and_then(|fee| fee.checked_add(tx.value));
-        let free = cost.and_then(|cost| balance.checked_sub(cost));
-        // A repayment may spend what its own debt encumbers.
-        let repays = if tx.to == crate::vm::REPAY && crate::users::beneficiary(tx).ok() == Some(tx.sender) { tx.value.min(debt) } else { 0 };
-        if free.is_some_and(|free| free >= debt - repays) {
-            return Ok(());
-        }
-        Err(TransactionFault::Encumbered { sender: tx.sender, balance, cost: cost.unwrap_or(u128::MAX), debt })
+    /// Checks a pending transaction as the next block would, except that it may wait for others of its sender.
+    ///
+    /// # Errors
+    /// Why it would not be included.
+    pub fn check_pending(&self, tx: &Transaction) -> Result<(), TransactionFault> {
+        let context = self.admission_context(tx, self.next_base_fee(), self.params().block.gas_limit, true);
+        check_admission(tx, &context)?;
+        self.check_repay(tx)
     }
 
     fn check_repay(&self, tx: &Transaction) -> Result<(), TransactionFault> {
-        if tx.to != crate::vm::REPAY {
+        if tx.to != vm::REPAY {
             return Ok(());
         }
-        let beneficiary = crate::users::beneficiary(tx)?;
+        let beneficiary = beneficiary(tx)?;
         let debt = self.account(&beneficiary).debt.0;
         if tx.value == 0 || tx.value > debt {
             return Err(TransactionFault::Repay { beneficiary, value: tx.value, debt });

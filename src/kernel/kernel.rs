@@ -67,7 +67,7 @@ pub enum StartFault {
     },
     /// The accounts do not form a state tree.
     #[error("state tree: {0}")]
-    Tree(#[from] vm::ExecutionError),
+    Tree(#[from] crowdfold_zk::tree::TreeError),
     /// A rule about money is broken by the genesis.
     #[error("invariant: {0}")]
     Invariant(#[from] InvariantFault),
@@ -87,7 +87,7 @@ impl Kernel {
         let stake = g.validators.iter().map(|v| v.stake.units()).sum::<u128>();
         let system = [(vm::ESCROW, g.escrow.units()), (vm::ISSUANCE, g.issuance.units()), (vm::STAKE, stake), (vm::REPAY, 0)];
         let accounts: Vec<_> = system.into_iter().chain(g.allocations.iter().map(|a| (a.account, a.balance.units()))).collect();
-        let tree = vm::genesis_tree(&accounts)?;
+        let tree = vm::Tree::genesis(&accounts)?;
         let supply = accounts.iter().map(|(_, balance)| *balance).sum();
         let chain = Chain { head: genesis.hash, time_ms: g.time_ms, beacon: genesis.hash, ..Chain::default() };
         let market = Market {

@@ -13,6 +13,8 @@
 //! Money lives in two places: balances in the state tree, and the market's
 //! sums, which the escrow and issuance accounts cover. See `invariants`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 mod apply;
 mod batches;
 mod bounty;
@@ -28,13 +30,15 @@ mod kernel;
 mod messages;
 pub mod model;
 mod penalty;
+#[cfg(test)]
+mod planted;
 mod queries;
 mod run;
 mod sessions;
 mod settlement;
 mod state;
 mod users;
-pub mod vm;
+mod vm;
 mod work;
 
 pub use batches::{child_range, item_range, level_nodes, root_level};
@@ -44,6 +48,7 @@ pub use header::{Receipts, TransactionReceipt};
 pub use kernel::{Kernel, Outcome, ProposalInput, RULES_VERSION, StartFault};
 pub use queries::{AccountInfo, SupplyReport};
 pub use run::Dropped;
-pub use sessions::{admission_index, meets_work, registration_hash};
+pub use sessions::admission_index;
 pub use state::State;
+pub use vm::{ESCROW, ISSUANCE, REPAY, STAKE};
 pub use work::{AggregateChild, AggregateNode, ProofOracle, Work};

@@ -28,6 +28,8 @@ impl Run<'_> {
         let mut active: Vec<u32> = Vec::new();
         for (index, signed) in messages.into_iter().enumerate() {
             let hash = self.digest(&signed);
+            // Whoever could not be encoded could not have been sent; it has no other name than its digest.
+            let content = signed.content_hash().unwrap_or(hash);
             let fault = match self.envelope(&signed, &hash) {
                 Err(fault) => fault,
                 Ok(_) if included.len() >= max as usize => MessageFault::BlockLimit,
@@ -54,7 +56,7 @@ impl Run<'_> {
             if self.mode == Mode::Execute {
                 return Err(BlockFault::Message { index, fault });
             }
-            self.dropped.push(Dropped::Message { hash, content: signed.content_hash()?, fault });
+            self.dropped.push(Dropped::Message { hash, content, fault });
         }
         self.record_heartbeats(&active);
         Ok(included)
@@ -66,6 +68,13 @@ impl Run<'_> {
 
     /// The sender of a message whose signature and sequence are good.
     pub(crate) fn envelope(&self, signed: &SignedMessage, hash: &B256) -> Result<Address, MessageFault> {
+        if let MessageBody::CertifyBatch { signatures, .. } = &signed.message.body {
+            // Bounds what a message may weigh before anything is computed from it.
+            let most = self.state.genesis.genesis.validators.len();
+            if signatures.len() > most || signatures.iter().any(|s| s.signature.len() != 65) {
+                return Err(MessageFault::CertificateSize { found: signatures.len(), most });
+            }
+        }
         let sender = crowdfold_events::signing::recover(hash, &signed.signature)?;
         let last = self.state.account(&sender).sequence;
         let found = signed.message.sequence;

@@ -3,10 +3,12 @@
 use crowdfold_config::{Genesis, ValidParams};
 use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, SignedZkpow, TaskId, Zkpow};
 
+use crowdfold_zk::tree::StateTree;
+
 use crate::{
     model::{Batch, Item, MarketAccount, Plugin, Stage, Task},
     state::State,
-    vm::{self, StateTree},
+    vm,
 };
 
 /// An account, EVM and market state together.
@@ -109,7 +111,7 @@ impl State {
     /// The state tree: what execution and witnesses read.
     #[must_use]
     pub fn tree(&self) -> &StateTree {
-        &self.tree
+        &self.tree.0
     }
 
     /// Everything about an account.

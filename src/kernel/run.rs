@@ -12,13 +12,14 @@
 
 use crowdfold_events::{B256, Block, BlockBody, BlockHeader, Event, Height, SigningDomain};
 
+use crowdfold_execution::BlockEnv;
+
 use crate::{
     commit,
     faults::{BlockFault, MessageFault, TransactionFault},
     header::{self, Receipts},
     kernel::Outcome,
     state::State,
-    vm::BlockEnv,
     work::ProofOracle,
 };
 

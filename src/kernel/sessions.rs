@@ -12,27 +12,12 @@ use alloy_primitives::{Keccak256, U256};
 use crowdfold_events::{
     Address, B256, Event, Height, MessageBody, SignedMessage, Zkpow,
     event::{DrawReceipt, InactiveReason, TaskKind},
+    work,
 };
 
-use crate::{draw, faults::MessageFault, run::Run, vm};
+use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 
-/// The value that a registration's hashcash makes small.
-#[must_use]
-pub fn registration_hash(chain_id: u64, plugin: &Address, block_hash: &B256, nonce: u64) -> B256 {
-    let mut hasher = Keccak256::new();
-    hasher.update(b"crowdfold/register/1");
-    hasher.update(chain_id.to_be_bytes());
-    hasher.update(plugin);
-    hasher.update(block_hash);
-    hasher.update(nonce.to_be_bytes());
-    hasher.finalize()
-}
-
-/// True when a hash is as small as `work` expected tries make it.
-#[must_use]
-pub fn meets_work(hash: &B256, work: u64) -> bool {
-    U256::from_be_bytes(hash.0) <= U256::MAX / U256::from(work.max(1))
-}
+use crate::{draw, faults::MessageFault, run::Run};
 
 /// Which admission item an address gets from a beacon.
 #[must_use]
@@ -46,20 +31,22 @@ pub fn admission_index(beacon: &B256, plugin: &Address, items: u32) -> u32 {
 }
 
 impl Run<'_> {
-    fn work_hash(&self, sender: &Address, height: u64, nonce: u64) -> Result<B256, MessageFault> {
+    /// The score of a hashcash that is bound to a recent block; the smaller, the more work.
+    fn work_score(&self, sender: Address, height: u64, nonce: u64) -> Result<u64, MessageFault> {
         let block = self.state.recent.get(&Height(height)).filter(|_| height < self.state.chain.height.0);
         let block = block.ok_or(MessageFault::WorkHeight(height))?;
-        Ok(registration_hash(self.env.chain_id, sender, block, nonce))
+        Ok(work::score(self.env.chain_id, sender, *block, nonce))
     }
 
     pub(crate) fn check_work(&self, sender: Address, height: u64, nonce: u64) -> Result<(), MessageFault> {
-        let work = self.state.market.registration_work;
-        if meets_work(&self.work_hash(&sender, height, nonce)?, work) { Ok(()) } else { Err(MessageFault::NotEnoughWork(work)) }
+        let expected = self.state.market.registration_work;
+        let enough = self.work_score(sender, height, nonce)? <= work::threshold(expected);
+        if enough { Ok(()) } else { Err(MessageFault::NotEnoughWork(expected)) }
     }
 
     /// Which of the block's registrations are among the best, by digest of the message.
     pub(crate) fn rank_registrations(&self, messages: &[SignedMessage]) -> BTreeMap<B256, bool> {
-        let mut best: BTreeMap<Address, (B256, B256)> = BTreeMap::new();
+        let mut best: BTreeMap<Address, (u64, B256)> = BTreeMap::new();
         for signed in messages {
             let MessageBody::Register { work_height, work_nonce } = signed.message.body else { continue };
             let digest = self.digest(signed);
@@ -67,11 +54,11 @@ impl Run<'_> {
             if self.state.plugins.contains_key(&sender) || self.check_work(sender, work_height, work_nonce).is_err() {
                 continue;
             }
-            if let Ok(hash) = self.work_hash(&sender, work_height, work_nonce) {
-                best.entry(sender).or_insert((hash, digest));
+            if let Ok(score) = self.work_score(sender, work_height, work_nonce) {
+                best.entry(sender).or_insert((score, digest));
             }
         }
-        let mut ranked: Vec<(B256, B256)> = best.into_values().collect();
+        let mut ranked: Vec<(u64, B256)> = best.into_values().collect();
         ranked.sort_unstable();
         let cap = self.state.params().plugins.max_registrations_per_block as usize;
         ranked.into_iter().enumerate().map(|(rank, (_, digest))| (digest, rank < cap)).collect()
@@ -84,7 +71,7 @@ impl Run<'_> {
         let beacon = self.state.chain.beacon;
         let index = admission_index(&beacon, &plugin, items);
         let task = self.next_task();
-        let segments = vm::SEGMENTS_PER_TRANSFER;
+        let segments = SEGMENTS_PER_TRANSFER;
         let kind = TaskKind::Admission { plugin, admission_item: index };
         self.emit(Event::TaskOpened { task, kind, segments, base_bounty: Zkpow::ZERO, funded: Zkpow::ZERO });
         let now = self.state.chain.height;

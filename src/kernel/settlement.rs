@@ -15,12 +15,14 @@
 
 use crowdfold_events::{Address, Event, Zkpow, event::{SettlementEntry, TaskKind}};
 
+use crowdfold_execution::Executed;
+
 use crate::{
     faults::BlockFault,
     fees::least_base,
     run::Run,
     state::State,
-    vm::{self, Executed},
+    vm::{self, Done},
 };
 
 impl State {
@@ -84,8 +86,8 @@ impl Run<'_> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut tree = self.state.tree.clone();
-        let Executed { changes, pre_root, post_root, segments, data_lo, env, .. } = vm::execute_settlement(&mut tree, &entries, &self.env)?;
+        let Done { tree, changes, executed } = vm::settlement(&self.state.tree, &entries, &self.env)?;
+        let Executed { pre_root, post_root, segments, data_lo, env, .. } = executed;
         let item = self.state.chain.next_item;
         let event = Event::SettlementApplied { item, entries, segments, pre_root, post_root, data_lo, env, changes: changes.clone() };
         self.state.apply_executed(&event, &changes, tree);

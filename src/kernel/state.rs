@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     faults::InvariantFault,
     model::{Batch, Item, MarketAccount, Plugin, Stage, Task},
-    vm::{self, StateTree},
+    vm::{self, Tree},
 };
 
 /// The chain's tip, and the block that is being executed.
@@ -91,7 +91,7 @@ pub struct State {
     pub(crate) chain: Chain,
     /// Head of the event chain after the last event applied.
     pub(crate) events_head: B256,
-    pub(crate) tree: StateTree,
+    pub(crate) tree: Tree,
     pub(crate) market: Market,
     pub(crate) accounts: OrdMap<Address, MarketAccount>,
     pub(crate) plugins: OrdMap<Address, Plugin>,

@@ -3,11 +3,14 @@
 use alloy_primitives::keccak256;
 use crowdfold_events::{Address, Event, TaskId, Zkpow, event::TaskKind};
 
+use crowdfold_execution::{Executed, Transaction, TransactionError, decode_transaction};
+use crowdfold_zk::SEGMENTS_PER_TRANSFER;
+
 use crate::{
     faults::{BlockFault, TransactionFault},
-    fees::{least_base, split},
+    fees::split,
     run::{Dropped, Mode, Run},
-    vm::{self, Executed, Transaction, TransactionError},
+    vm::{self, Done},
 };
 
 /// Whose debt a transfer to the repay account lowers: the memo's address, else the sender.
@@ -38,26 +41,21 @@ impl Run<'_> {
 
     /// The outer error is a bug, the inner one the transaction's.
     fn transaction(&mut self, raw: &[u8]) -> Result<Result<(), TransactionFault>, BlockFault> {
-        let tx = match vm::decode_transaction(raw, self.env.chain_id) {
+        let tx = match decode_transaction(raw, self.env.chain_id) {
             Ok(tx) => tx,
             Err(fault) => return Ok(Err(fault.into())),
         };
-        if let Err(fault) = self.state.admit(&tx, self.env.base_fee, vm::SEGMENTS_PER_TRANSFER) {
+        if let Err(fault) = self.state.admit(&tx, self.env.base_fee, SEGMENTS_PER_TRANSFER) {
             return Ok(Err(fault));
         }
-        let mut tree = self.state.tree.clone();
-        let executed = match vm::execute_transaction(&mut tree, &tx, &self.env) {
-            Ok(executed) => executed,
+        let Done { tree, changes, executed } = match vm::transaction(&self.state.tree, &tx, &self.env) {
+            Ok(done) => done,
             Err(TransactionError::Rejected(fault)) => return Ok(Err(fault.into())),
             Err(TransactionError::Bug(fault)) => return Err(fault.into()),
         };
         let shares = split(self.state.params(), executed.fee);
-        let least = least_base(self.state.params(), executed.segments);
-        if shares.proving.0 < least {
-            return Ok(Err(TransactionFault::FeeBelowBounty { proving: shares.proving.0, least }));
-        }
         let item = self.state.chain.next_item;
-        let Executed { gas_used, effective_gas_price, fee, changes, pre_root, post_root, segments, data_hi, data_lo, env } = executed;
+        let Executed { gas_used, effective_gas_price, fee, pre_root, post_root, segments, data_hi, data_lo, env, .. } = executed;
         let Transaction { hash, sender, to, value, .. } = tx;
         let event = Event::TransactionExecuted {
             item,

@@ -2,12 +2,14 @@
 
 use crowdfold_events::{Address, B256, BatchIndex, ItemIndex, TaskId, event::TaskKind};
 
+use crowdfold_zk::statement::ItemStatement;
+
 use crate::{
     batches,
     faults::ProofFault,
     model::{Accepted, Batch},
     state::State,
-    vm::{self, ItemStatement},
+    vm,
 };
 
 /// Says whether proofs are valid; the kernel knows them by hash only.
@@ -90,7 +92,7 @@ impl State {
             TaskKind::Prove { item } => self.statement(*item, worker, id).map(Work::Item),
             TaskKind::Admission { admission_item, .. } => {
                 let genesis = &self.genesis.genesis;
-                Some(Work::Item(vm::admission_statement(genesis.chain_id, genesis.l1.contract, *admission_item, worker, id.0)))
+                vm::admission_statement(genesis.chain_id, genesis.l1.contract, *admission_item, worker, id.0).map(Work::Item)
             }
             TaskKind::Aggregate { batch, level, position, first_item, items } => {
                 let record = self.batches.get(batch)?;

@@ -52,14 +52,16 @@ fn limits() -> SessionLimits {
 fn node_frames() -> Vec<NodeFrame> {
     let task = TaskId(1);
     let offer = |kind, package| NodeFrame::TaskOffer {
-        task,
-        attempt: 2,
-        kind,
-        segments: 3,
-        bounty: Zkpow(4),
-        assigned: Height(5),
-        deadline: Height(6),
-        package,
+        offer: Offer {
+            task,
+            attempt: 2,
+            kind,
+            segments: 3,
+            bounty: Zkpow(4),
+            assigned: Height(5),
+            deadline: Height(6),
+            package,
+        },
     };
     let mut frames = vec![
         NodeFrame::Welcome {
@@ -118,6 +120,7 @@ fn node_frames() -> Vec<NodeFrame> {
         Notice::Reinstated,
         Notice::MessageRefused { message: hash(1), reason: 2 },
         Notice::Settled { amount: Zkpow(1) },
+        Notice::AdmissionLapsed,
     ] {
         frames.push(NodeFrame::Notice { height: Height(9), notice });
     }

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use crowdfold_zk::{
+    transfer::{AccountView as Planned, plan_transfer},
+    tree::{Account, StateOp},
+};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     admission::{AdmissionContext, check_admission},
+    rejection::AdmissionError,
     transaction::{TransactionKind, decode_transaction},
     wallet::{Transfer, Wallet},
 };
@@ -106,8 +111,22 @@ proptest! {
             sender, debt: 0, base_fee, gas_left: env.gas_limit, min_fee: 0, may_wait: false,
         });
         prop_assert_eq!(admitted.is_ok(), expected.is_some(), "{:?}", admitted);
+        // The circuit's own planner: execution and proof accept the same transfers and make the same changes of them.
+        let fields = env.input().fields().unwrap();
+        let planned = plan_transfer(&tx.payload, &tx.pubkey, &fields, &|address| match state.get(&Address::new(address)) {
+            Some(account) => Planned { exists: true, nonce: account.nonce, balance: account.balance, next: [0; 20] },
+            None => Planned { exists: false, nonce: 0, balance: 0, next: [0; 20] },
+        });
+        prop_assert_eq!(planned.is_ok(), expected.is_some(), "{:?}", planned.err());
         match (transfer_effect(&state, &tx, &env), expected) {
             (Ok(effect), Some((gas, after))) => {
+                let planned: Vec<_> = planned.unwrap().state_ops().to_vec();
+                let ops: Vec<_> = effect.changes.iter().map(|change| {
+                    let (address, AccountView { nonce, balance }) = (change.address.into_array(), change.after);
+                    let account = Account { nonce, balance };
+                    if change.before.is_some() { StateOp::Set { address, account } } else { StateOp::Create { address, account } }
+                }).collect();
+                prop_assert_eq!(planned, ops);
                 prop_assert_eq!(effect.gas_used, gas);
                 let mut applied = state.clone();
                 for change in &effect.changes {
@@ -148,9 +167,9 @@ fn a_transfer_to_oneself_changes_the_sender_twice() {
     assert_eq!(effect.fee, fee);
     let spent = AccountView { nonce: 4, balance: 10_000_000 - fee - 77 };
     let changes = [
-        AccountChange { address: wallet.address(), before: Some(AccountView { nonce: 3, balance: 10_000_000 }), after: spent },
-        AccountChange { address: wallet.address(), before: Some(spent), after: AccountView { nonce: 4, balance: 10_000_000 - fee } },
-        AccountChange { address: ESCROW, before: Some(AccountView { nonce: 0, balance: 5 }), after: AccountView { nonce: 0, balance: 5 + fee } },
+        Change { address: wallet.address(), before: Some(AccountView { nonce: 3, balance: 10_000_000 }), after: spent },
+        Change { address: wallet.address(), before: Some(spent), after: AccountView { nonce: 4, balance: 10_000_000 - fee } },
+        Change { address: ESCROW, before: Some(AccountView { nonce: 0, balance: 5 }), after: AccountView { nonce: 0, balance: 5 + fee } },
     ];
     assert_eq!(effect.changes, changes);
 }
@@ -196,8 +215,6 @@ fn a_sender_without_account_sends_nothing_even_for_free() {
     assert!(matches!(check_admission(&tx, &context), Err(AdmissionError::InsufficientFunds { .. })));
 }
 
-use crate::rejection::AdmissionError;
-
 #[test]
 fn a_base_fee_beyond_the_evm_is_named() {
     let wallet = Wallet::derive("effect", 0);
@@ -222,7 +239,7 @@ fn a_disagreement_is_found() {
     let wallet = Wallet::derive("effect", 0);
     let state = genesis(std::slice::from_ref(&wallet), &[100]);
     let account = AccountView { nonce: 4, balance: 60 };
-    let change = AccountChange { address: wallet.address(), before: None, after: account };
+    let change = Change { address: wallet.address(), before: None, after: account };
     assert_eq!(agree(&[change], &[(wallet.address(), account)], &state), Ok(()));
     let other = AccountView { nonce: 4, balance: 61 };
     assert!(agree(&[change], &[(wallet.address(), other)], &state).is_err());

@@ -216,10 +216,12 @@ fn the_parity_is_zero_or_one() {
         let mut parts = items(&raw[1..]);
         let parity = parts.len() - 3;
         assert_eq!(list(&[prefix], &parts), raw);
-        for wrong in [vec![2], vec![27], vec![28], vec![0x81, 0x80], vec![0], vec![0x81, 0x01], vec![0xc0]] {
+        for wrong in [vec![2], vec![27], vec![28], vec![0x81, 0x80], vec![0], vec![0xc0]] {
             parts[parity] = wrong.clone();
             assert_eq!(reason(&list(&[prefix], &parts)), AdmissionError::Parity, "{wrong:?}");
         }
+        parts[parity] = vec![0x81, 0x01];
+        assert!(matches!(reason(&list(&[prefix], &parts)), AdmissionError::Rlp { .. }));
     }
 }
 

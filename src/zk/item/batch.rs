@@ -105,11 +105,7 @@ impl ItemClaim {
     /// The claim of an accepted proof.
     #[must_use]
     pub fn of(proof: &ItemProof) -> Self {
-        Self {
-            trace: proof.trace.clone(),
-            comm_w: proof.folded.comm_w.clone(),
-            comm_t: proof.folded.comm_t.clone(),
-        }
+        Self { trace: proof.trace.clone(), comm_w: proof.folded.comm_w.clone(), comm_t: proof.folded.comm_t.clone() }
     }
 
     fn tree(&self, params: &VerifierParams, statement: &ItemStatement) -> Result<ProofTree, ItemError> {

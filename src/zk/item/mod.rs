@@ -14,6 +14,7 @@
 
 pub mod aggregate;
 pub mod batch;
+mod cost;
 mod plan;
 mod proof;
 mod shape;
@@ -31,6 +32,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+pub use cost::{SlotCost, cost_by_slot};
 pub use plan::PlanError;
 pub use proof::{ItemError, ItemProof, verify};
 pub use shape::{LOG_SIZE, UniversalShapeError, universal_shape};

@@ -118,10 +118,7 @@ fn plan_transfer_item(
     Ok(segments)
 }
 
-fn plan_settlement_item(
-    input: &ItemInput,
-    entries: &[(Address, u128, bool)],
-) -> Result<Vec<SegmentSlots>, PlanError> {
+fn plan_settlement_item(input: &ItemInput, entries: &[(Address, u128, bool)]) -> Result<Vec<SegmentSlots>, PlanError> {
     let statement = &input.statement;
     let entries = settlement_entries(entries);
     let same = |name, ok: bool| if ok { Ok(()) } else { Err(PlanError::Mismatch(name)) };

@@ -36,12 +36,7 @@ pub fn prove_aggregate(
     let nodes: Vec<FoldedNode> = children.iter().map(|child| child.node.clone()).collect();
     let nodes: Vec<&FoldedNode> = nodes.iter().collect();
     let mut children = children.into_iter();
-    prove_aggregate_with(
-        params,
-        &nodes,
-        &mut |_| children.next().ok_or(ProveError::WitnessMismatch),
-        progress,
-    )
+    prove_aggregate_with(params, &nodes, &mut |_| children.next().ok_or(ProveError::WitnessMismatch), progress)
 }
 
 /// Like [`prove_aggregate`], but asks for the witness of child `index` when its
@@ -60,24 +55,14 @@ pub fn prove_aggregate_with(
     let of = nodes.len() - 1;
     let mut next = |index: usize| {
         let child = witness(index)?;
-        if child.node == *nodes[index] {
-            Ok(child)
-        } else {
-            Err(ProveError::WitnessMismatch)
-        }
+        if child.node == *nodes[index] { Ok(child) } else { Err(ProveError::WitnessMismatch) }
     };
     let mut running = next(0)?.products;
     let mut comm_t = Vec::with_capacity(of);
     for index in 0..of {
         announce(progress, Stage::Fold { index, of })?;
         let child = next(index + 1)?;
-        comm_t.push(fold_in(
-            params,
-            &mut folding,
-            &mut running,
-            &child.node,
-            &child.products,
-        ));
+        comm_t.push(fold_in(params, &mut folding, &mut running, &child.node, &child.products));
     }
     announce(progress, Stage::Spartan)?;
     let root = prove_root(params, &folding.finish(), running)?;

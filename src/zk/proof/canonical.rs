@@ -59,11 +59,7 @@ pub fn check_canonical(
 ///
 /// # Errors
 /// [`ProveError::Form`] for wrong lengths, [`ProveError::WitnessMismatch`].
-pub fn check_recommitted(
-    params: &ProofParams,
-    witnesses: &[LeafWitness],
-    proof: &ItemProof,
-) -> Result<(), ProveError> {
+pub fn check_recommitted(params: &ProofParams, witnesses: &[LeafWitness], proof: &ItemProof) -> Result<(), ProveError> {
     check_count(proof.comm_w.len(), witnesses.len())?;
     for (leaf, (witness, comm_w)) in witnesses.iter().zip(&proof.comm_w).enumerate() {
         if witness.commit(params, leaf)?.comm_w != *comm_w {
@@ -74,30 +70,23 @@ pub fn check_recommitted(
 }
 
 /// Σ ρ_j·W_j, padded to 2^k.
-pub(crate) fn fold_witnesses(
-    dims: &Dims,
-    node: &FoldedNode,
-    leaves: &[LeafWitness],
-) -> Result<Vec<Scalar>, FormError> {
+pub(crate) fn fold_witnesses(dims: &Dims, node: &FoldedNode, leaves: &[LeafWitness]) -> Result<Vec<Scalar>, FormError> {
     check_count(node.weights().len(), leaves.len())?;
     for (index, leaf) in leaves.iter().enumerate() {
         check_lengths(dims.vars, dims.io, index, leaf)?;
     }
     let mut w = vec![Scalar::ZERO; dims.size()];
-    w[..dims.vars]
-        .par_iter_mut()
-        .enumerate()
-        .for_each(|(i, sum)| {
-            for (leaf, weight) in leaves.iter().zip(node.weights()) {
-                // Most values are bits.
-                let value = leaf.w[i];
-                if value == Scalar::ONE {
-                    *sum += weight;
-                } else if value != Scalar::ZERO {
-                    *sum += *weight * value;
-                }
+    w[..dims.vars].par_iter_mut().enumerate().for_each(|(i, sum)| {
+        for (leaf, weight) in leaves.iter().zip(node.weights()) {
+            // Most values are bits.
+            let value = leaf.w[i];
+            if value == Scalar::ONE {
+                *sum += weight;
+            } else if value != Scalar::ZERO {
+                *sum += *weight * value;
             }
-        });
+        }
+    });
     Ok(w)
 }
 
@@ -114,18 +103,9 @@ pub(crate) fn fold_inputs(dims: &Dims, node: &FoldedNode, leaves: &[LeafWitness]
 
 /// Whether the multilinear extension of a padded vector has the opened value.
 pub(crate) fn opens(w: &[Scalar], opening: &Opening) -> bool {
-    w.len() == 1 << opening.point.len()
-        && MultilinearPolynomial::evaluate_with(w, &opening.point) == opening.value
+    w.len() == 1 << opening.point.len() && MultilinearPolynomial::evaluate_with(w, &opening.point) == opening.value
 }
 
 fn check_count(expected: usize, found: usize) -> Result<(), FormError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(FormError::Parts {
-            min: expected,
-            max: expected,
-            found,
-        })
-    }
+    if expected == found { Ok(()) } else { Err(FormError::Parts { min: expected, max: expected, found }) }
 }

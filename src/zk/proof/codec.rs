@@ -48,11 +48,7 @@ impl ItemProof {
     /// [`DecodeError`] unless the bytes are the one encoding of a proof.
     pub fn decode(bytes: &[u8], log_size: u32) -> Result<Self, DecodeError> {
         let (mut reader, parts) = Reader::open(bytes, ITEM, log_size, |parts| 2 * parts - 1)?;
-        Ok(Self {
-            comm_w: reader.points(parts)?,
-            comm_t: reader.points(parts - 1)?,
-            root: reader.root(log_size)?,
-        })
+        Ok(Self { comm_w: reader.points(parts)?, comm_t: reader.points(parts - 1)?, root: reader.root(log_size)? })
     }
 
     /// Keccak-256 of the bytes: a content address, not an identity.
@@ -66,12 +62,7 @@ impl AggregateProof {
     /// The proof's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode(
-            AGGREGATE,
-            self.comm_t.len() + 1,
-            [&[], &self.comm_t],
-            &self.root,
-        )
+        encode(AGGREGATE, self.comm_t.len() + 1, [&[], &self.comm_t], &self.root)
     }
 
     /// Reads the proof of an aggregate for a shape of size 2^`log_size`.
@@ -80,10 +71,7 @@ impl AggregateProof {
     /// [`DecodeError`] unless the bytes are the one encoding of a proof.
     pub fn decode(bytes: &[u8], log_size: u32) -> Result<Self, DecodeError> {
         let (mut reader, parts) = Reader::open(bytes, AGGREGATE, log_size, |parts| parts - 1)?;
-        Ok(Self {
-            comm_t: reader.points(parts - 1)?,
-            root: reader.root(log_size)?,
-        })
+        Ok(Self { comm_t: reader.points(parts - 1)?, root: reader.root(log_size)? })
     }
 
     /// Keccak-256 of the bytes: a content address, not an identity.
@@ -154,26 +142,16 @@ impl<'a> Reader<'a> {
         let log_size = log_size.clamp(LOG_SIZE_MIN, LOG_SIZE_MAX);
         for (index, expected) in [VERSION, kind, log_size as u8].into_iter().enumerate() {
             if header[index] != expected {
-                return Err(DecodeError::Header {
-                    index,
-                    expected,
-                    found: header[index],
-                });
+                return Err(DecodeError::Header { index, expected, found: header[index] });
             }
         }
         let parts = usize::from(header[3]);
         check_parts(parts)?;
         let expected = HEADER_LEN + WORD * points(parts) + root_len(log_size);
         if bytes.len() != expected {
-            return Err(DecodeError::Length {
-                expected,
-                found: bytes.len(),
-            });
+            return Err(DecodeError::Length { expected, found: bytes.len() });
         }
-        let reader = Self {
-            bytes,
-            offset: HEADER_LEN,
-        };
+        let reader = Self { bytes, offset: HEADER_LEN };
         Ok((reader, parts))
     }
 
@@ -181,10 +159,7 @@ impl<'a> Reader<'a> {
     fn word(&mut self) -> Result<(usize, &'a [u8; WORD]), DecodeError> {
         let offset = self.offset;
         let rest = self.bytes.get(offset..).and_then(<[u8]>::first_chunk);
-        let word = rest.ok_or(DecodeError::Length {
-            expected: offset + WORD,
-            found: self.bytes.len(),
-        })?;
+        let word = rest.ok_or(DecodeError::Length { expected: offset + WORD, found: self.bytes.len() })?;
         self.offset += WORD;
         Ok((offset, word))
     }

@@ -27,10 +27,7 @@ impl Commitment {
     /// The commitment to the zero vector.
     #[must_use]
     pub fn infinity() -> Self {
-        Self(Affine {
-            x: Base::ZERO,
-            y: Base::ZERO,
-        })
+        Self(Affine { x: Base::ZERO, y: Base::ZERO })
     }
 
     /// Whether this is the commitment to the zero vector.
@@ -100,10 +97,7 @@ impl Commitment {
         let y = Option::<Base>::from(curve_rhs(&x).sqrt())?;
         // y = 0 would have two encodings; no point of BN254 has it (odd prime order).
         let flip = bool::from(y.is_odd()) != (flags & ODD != 0);
-        Some(Self(Affine {
-            x,
-            y: if flip { -y } else { y },
-        }))
+        Some(Self(Affine { x, y: if flip { -y } else { y } }))
     }
 }
 

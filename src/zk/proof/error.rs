@@ -62,9 +62,7 @@ pub enum KeyError {
 #[derive(Debug, thiserror::Error)]
 pub enum ShapeError {
     /// More constraints, variables or public inputs than the size allows.
-    #[error(
-        "a shape of {cons} constraints, {vars} variables, {io} inputs does not fit 2^{log_size}"
-    )]
+    #[error("a shape of {cons} constraints, {vars} variables, {io} inputs does not fit 2^{log_size}")]
     TooLarge {
         /// Constraints before padding.
         cons: usize,

@@ -17,7 +17,7 @@
 //! read from the wire.
 
 use crate::{
-    Scalar,
+    MAX_SEGMENTS_PER_ITEM, Scalar,
     proof::{
         curve::Commitment,
         error::FormError,
@@ -29,6 +29,7 @@ use ff::Field;
 
 /// Most leaves of an item and most children of an aggregate.
 pub const PARTS_MAX: usize = 64;
+const _: () = assert!(MAX_SEGMENTS_PER_ITEM as usize <= PARTS_MAX, "every item that can be stated can be proven");
 /// Greatest height of an aggregate; an item has height 0.
 pub const HEIGHT_MAX: u32 = 8;
 /// Most leaves under one node.
@@ -47,12 +48,7 @@ impl LeafInstance {
     /// The instance as a relaxed one: u = 1, comm_E = O by construction.
     #[must_use]
     pub fn relax(&self) -> RelaxedInstance {
-        RelaxedInstance {
-            comm_w: self.comm_w,
-            comm_e: Commitment::infinity(),
-            u: Scalar::ONE,
-            x: self.x.clone(),
-        }
+        RelaxedInstance { comm_w: self.comm_w, comm_e: Commitment::infinity(), u: Scalar::ONE, x: self.x.clone() }
     }
 }
 
@@ -95,10 +91,7 @@ impl RelaxedInstance {
     pub(crate) fn fold(&mut self, incoming: &Self, comm_t: &Commitment, r: &Scalar) {
         debug_assert_eq!(self.x.len(), incoming.x.len());
         self.comm_w = self.comm_w.add_scaled(incoming.comm_w, r);
-        self.comm_e = self
-            .comm_e
-            .add_scaled(*comm_t, r)
-            .add_scaled(incoming.comm_e, &r.square());
+        self.comm_e = self.comm_e.add_scaled(*comm_t, r).add_scaled(incoming.comm_e, &r.square());
         self.u += *r * incoming.u;
         for (running, value) in self.x.iter_mut().zip(&incoming.x) {
             *running += *r * value;
@@ -106,18 +99,8 @@ impl RelaxedInstance {
     }
 
     #[cfg(test)]
-    pub(crate) fn from_parts(
-        comm_w: Commitment,
-        comm_e: Commitment,
-        u: Scalar,
-        x: Vec<Scalar>,
-    ) -> Self {
-        Self {
-            comm_w,
-            comm_e,
-            u,
-            x,
-        }
+    pub(crate) fn from_parts(comm_w: Commitment, comm_e: Commitment, u: Scalar, x: Vec<Scalar>) -> Self {
+        Self { comm_w, comm_e, u, x }
     }
 }
 
@@ -180,106 +163,56 @@ impl Folding {
 
     /// Folds the next part in and returns the step's challenge.
     pub(crate) fn step(&mut self, incoming: &FoldedNode, comm_t: &Commitment) -> Scalar {
-        let position = Position {
-            height: self.height,
-            parts: self.parts,
-            index: self.index,
-        };
+        let position = Position { height: self.height, parts: self.parts, index: self.index };
         let incoming_instance = &incoming.instance;
-        let r = challenge(
-            &self.vk_digest,
-            &position,
-            &self.instance,
-            incoming_instance,
-            comm_t,
-        );
+        let r = challenge(&self.vk_digest, &position, &self.instance, incoming_instance, comm_t);
         self.instance.fold(incoming_instance, comm_t, &r);
-        self.weights
-            .extend(incoming.weights.iter().map(|weight| r * weight));
+        self.weights.extend(incoming.weights.iter().map(|weight| r * weight));
         self.index += 1;
         r
     }
 
     pub(crate) fn finish(self) -> FoldedNode {
-        FoldedNode {
-            instance: self.instance,
-            height: self.height,
-            weights: self.weights,
-        }
+        FoldedNode { instance: self.instance, height: self.height, weights: self.weights }
     }
 }
 
 /// A leaf as a part of an item.
 pub(crate) fn leaf_part(leaf: &LeafInstance) -> FoldedNode {
-    FoldedNode {
-        instance: leaf.relax(),
-        height: 0,
-        weights: vec![Scalar::ONE],
-    }
+    FoldedNode { instance: leaf.relax(), height: 0, weights: vec![Scalar::ONE] }
 }
 
 /// Starts the folds of an item after checking every length.
-pub(crate) fn start_item(
-    params: &VerifierParams,
-    leaves: &[LeafInstance],
-) -> Result<Folding, FormError> {
+pub(crate) fn start_item(params: &VerifierParams, leaves: &[LeafInstance]) -> Result<Folding, FormError> {
     check_parts(leaves.len())?;
     let expected = params.dims().io;
     for (leaf, instance) in leaves.iter().enumerate() {
         if instance.x.len() != expected {
-            return Err(FormError::PublicInputs {
-                leaf,
-                expected,
-                found: instance.x.len(),
-            });
+            return Err(FormError::PublicInputs { leaf, expected, found: instance.x.len() });
         }
     }
-    Ok(Folding::start(
-        params,
-        0,
-        leaves.len(),
-        leaf_part(&leaves[0]),
-    ))
+    Ok(Folding::start(params, 0, leaves.len(), leaf_part(&leaves[0])))
 }
 
 /// Starts the folds of an aggregate after checking every length.
-pub(crate) fn start_aggregate(
-    params: &VerifierParams,
-    children: &[&FoldedNode],
-) -> Result<Folding, FormError> {
+pub(crate) fn start_aggregate(params: &VerifierParams, children: &[&FoldedNode]) -> Result<Folding, FormError> {
     check_parts(children.len())?;
     let expected = params.dims().io;
     for (leaf, child) in children.iter().enumerate() {
         // A child folded under other parameters.
         if child.instance.x.len() != expected {
-            return Err(FormError::PublicInputs {
-                leaf,
-                expected,
-                found: child.instance.x.len(),
-            });
+            return Err(FormError::PublicInputs { leaf, expected, found: child.instance.x.len() });
         }
     }
     let height = 1 + children.iter().map(|child| child.height).max().unwrap_or(0);
     if height > HEIGHT_MAX {
-        return Err(FormError::Height {
-            max: HEIGHT_MAX,
-            found: height,
-        });
+        return Err(FormError::Height { max: HEIGHT_MAX, found: height });
     }
     let leaves = children.iter().map(|child| child.weights.len()).sum();
     if leaves > LEAVES_MAX {
-        return Err(FormError::Parts {
-            min: 1,
-            max: LEAVES_MAX,
-            found: leaves,
-        });
+        return Err(FormError::Parts { min: 1, max: LEAVES_MAX, found: leaves });
     }
-    Ok(Folding::start(
-        params,
-        height,
-        children.len(),
-        children[0].clone(),
-    ))
+    Ok(Folding::start(params, height, children.len(), children[0].clone()))
 }
 
 /// Folds the leaves of an item with the cross-terms of its proof.
@@ -317,24 +250,13 @@ pub fn fold_aggregate(
 }
 
 pub(crate) fn check_parts(found: usize) -> Result<(), FormError> {
-    if (1..=PARTS_MAX).contains(&found) {
-        Ok(())
-    } else {
-        Err(FormError::Parts {
-            min: 1,
-            max: PARTS_MAX,
-            found,
-        })
-    }
+    if (1..=PARTS_MAX).contains(&found) { Ok(()) } else { Err(FormError::Parts { min: 1, max: PARTS_MAX, found }) }
 }
 
 fn check_cross_terms(parts: usize, comm_t: &[Commitment]) -> Result<(), FormError> {
     if comm_t.len() == parts - 1 {
         Ok(())
     } else {
-        Err(FormError::CrossTerms {
-            expected: parts - 1,
-            found: comm_t.len(),
-        })
+        Err(FormError::CrossTerms { expected: parts - 1, found: comm_t.len() })
     }
 }

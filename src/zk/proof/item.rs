@@ -62,16 +62,9 @@ impl ItemProof {
     pub fn leaves(&self, leaves_x: &[Vec<Scalar>]) -> Result<Vec<LeafInstance>, FormError> {
         check_parts(leaves_x.len())?;
         if self.comm_w.len() != leaves_x.len() {
-            return Err(FormError::Parts {
-                min: leaves_x.len(),
-                max: leaves_x.len(),
-                found: self.comm_w.len(),
-            });
+            return Err(FormError::Parts { min: leaves_x.len(), max: leaves_x.len(), found: self.comm_w.len() });
         }
-        let leaf = |(comm_w, x): (&Commitment, &Vec<Scalar>)| LeafInstance {
-            comm_w: *comm_w,
-            x: x.clone(),
-        };
+        let leaf = |(comm_w, x): (&Commitment, &Vec<Scalar>)| LeafInstance { comm_w: *comm_w, x: x.clone() };
         Ok(self.comm_w.iter().zip(leaves_x).map(leaf).collect())
     }
 }
@@ -96,30 +89,14 @@ pub fn prove_item(
     let mut running = strict(params, leaves, 0)?;
     let mut comm_t = Vec::with_capacity(of - 1);
     for (index, instance) in instances.iter().enumerate().skip(1) {
-        announce(
-            progress,
-            Stage::Fold {
-                index: index - 1,
-                of: of - 1,
-            },
-        )?;
+        announce(progress, Stage::Fold { index: index - 1, of: of - 1 })?;
         let incoming = strict(params, leaves, index)?;
-        comm_t.push(fold_in(
-            params,
-            &mut folding,
-            &mut running,
-            &leaf_part(instance),
-            &incoming,
-        ));
+        comm_t.push(fold_in(params, &mut folding, &mut running, &leaf_part(instance), &incoming));
     }
     announce(progress, Stage::Spartan)?;
     let root = prove_root(params, &folding.finish(), running)?;
     announce(progress, Stage::Done)?;
-    Ok(ItemProof {
-        comm_w: instances.iter().map(|leaf| leaf.comm_w).collect(),
-        comm_t,
-        root,
-    })
+    Ok(ItemProof { comm_w: instances.iter().map(|leaf| leaf.comm_w).collect(), comm_t, root })
 }
 
 /// Verifies the proof of the item whose leaves have these public inputs.
@@ -137,14 +114,9 @@ pub fn verify_item(
 }
 
 /// The products of a leaf, if it is satisfied.
-fn strict(
-    params: &ProofParams,
-    leaves: &[LeafWitness],
-    leaf: usize,
-) -> Result<Products, ProveError> {
+fn strict(params: &ProofParams, leaves: &[LeafWitness], leaf: usize) -> Result<Products, ProveError> {
     let witness = &leaves[leaf];
-    let products =
-        Products::new(params, &witness.w, Scalar::ONE, &witness.x).map_err(ProveError::Spartan)?;
+    let products = Products::new(params, &witness.w, Scalar::ONE, &witness.x).map_err(ProveError::Spartan)?;
     match products.first_violation() {
         Some(constraint) => Err(ProveError::Unsatisfied { leaf, constraint }),
         None => Ok(products),
@@ -166,11 +138,7 @@ pub(crate) fn fold_in(
     comm_t
 }
 
-pub(crate) fn prove_root(
-    params: &ProofParams,
-    node: &FoldedNode,
-    products: Products,
-) -> Result<RootProof, ProveError> {
+pub(crate) fn prove_root(params: &ProofParams, node: &FoldedNode, products: Products) -> Result<RootProof, ProveError> {
     let e = products.error(node.instance().u());
     RootProof::prove(params, node.instance(), products.w, e)
 }

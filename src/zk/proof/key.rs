@@ -84,10 +84,7 @@ impl Setup {
         };
         let found = header.digest();
         if found != *expected {
-            return Err(KeyError::Digest {
-                expected: *expected,
-                found,
-            });
+            return Err(KeyError::Digest { expected: *expected, found });
         }
         Ok(())
     }
@@ -152,10 +149,7 @@ impl KeyHeader {
     /// [`KeyError`] unless the bytes are the one encoding of a header.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() != HEADER_LEN {
-            return Err(KeyError::Length {
-                expected: HEADER_LEN,
-                found: bytes.len(),
-            });
+            return Err(KeyError::Length { expected: HEADER_LEN, found: bytes.len() });
         }
         let origin = match (&bytes[..4] == MAGIC, bytes[4]) {
             (true, 0) => Origin::Development,
@@ -170,12 +164,7 @@ impl KeyHeader {
         }
         let mut points_digest = [0; 32];
         points_digest.copy_from_slice(&bytes[6 + TAU_H_LEN..]);
-        Ok(Self {
-            origin,
-            log_size,
-            tau_h,
-            points_digest,
-        })
+        Ok(Self { origin, log_size, tau_h, points_digest })
     }
 }
 
@@ -223,18 +212,14 @@ impl Key {
     /// [`KeyError`] unless the bytes are the one encoding of a key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         let Some((head, tail)) = bytes.split_at_checked(HEADER_LEN) else {
-            return Err(KeyError::Length {
-                expected: HEADER_LEN,
-                found: bytes.len(),
-            });
+            return Err(KeyError::Length { expected: HEADER_LEN, found: bytes.len() });
         };
         let header = KeyHeader::from_bytes(head)?;
         // In 64 bits: on a 32-bit machine the product of a hostile header wraps.
         let expected = (POINT_LEN as u64) << header.log_size;
         if tail.len() as u64 != expected {
             return Err(KeyError::Length {
-                expected: HEADER_LEN
-                    .saturating_add(usize::try_from(expected).unwrap_or(usize::MAX)),
+                expected: HEADER_LEN.saturating_add(usize::try_from(expected).unwrap_or(usize::MAX)),
                 found: bytes.len(),
             });
         }
@@ -311,49 +296,26 @@ impl Key {
         self.ck
     }
 
-    fn assemble(
-        origin: Origin,
-        log_size: u32,
-        points: Vec<Affine>,
-        tau_h: G2Affine,
-    ) -> Result<Self, KeyError> {
+    fn assemble(origin: Origin, log_size: u32, points: Vec<Affine>, tau_h: G2Affine) -> Result<Self, KeyError> {
         if points.len() != 1 << log_size {
-            return Err(KeyError::Length {
-                expected: POINT_LEN << log_size,
-                found: POINT_LEN * points.len(),
-            });
+            return Err(KeyError::Length { expected: POINT_LEN << log_size, found: POINT_LEN * points.len() });
         }
         let ck = commitment_key(points, tau_h)?;
-        let mut key = Self {
-            header: KeyHeader {
-                origin,
-                log_size,
-                tau_h,
-                points_digest: [0; 32],
-            },
-            ck,
-        };
+        let mut key = Self { header: KeyHeader { origin, log_size, tau_h, points_digest: [0; 32] }, ck };
         key.header.points_digest = keccak(&[&key.to_bytes()[HEADER_LEN..]]);
         Ok(key)
     }
 }
 
 /// nova-snark's key of these points; it checks that each is on its curve.
-pub(crate) fn commitment_key(
-    points: Vec<Affine>,
-    tau_h: G2Affine,
-) -> Result<CommitmentKey<Engine>, KeyError> {
+pub(crate) fn commitment_key(points: Vec<Affine>, tau_h: G2Affine) -> Result<CommitmentKey<Engine>, KeyError> {
     let blind = Point::from_label(BLIND_LABEL, 1);
     let blind = blind.first().copied().ok_or(KeyError::Header)?;
     CommitmentKey::new(points, blind, tau_h).map_err(KeyError::Nova)
 }
 
 fn check_size(log_size: u32) -> Result<(), KeyError> {
-    if (LOG_SIZE_MIN..=LOG_SIZE_MAX).contains(&log_size) {
-        Ok(())
-    } else {
-        Err(KeyError::Size { log_size })
-    }
+    if (LOG_SIZE_MIN..=LOG_SIZE_MAX).contains(&log_size) { Ok(()) } else { Err(KeyError::Size { log_size }) }
 }
 
 /// The first point is the generator and the second is tau of tau·H times it.
@@ -362,13 +324,8 @@ fn check_first_powers(points: &[Affine], tau_h: &G2Affine) -> Result<(), KeyErro
         return Err(KeyError::NotPowers);
     };
     let consistent = Point::group(first) == Point::r#gen()
-        && Point::pairing(&Point::group(second), &G2::r#gen())
-            == Point::pairing(&Point::r#gen(), &G2::group(tau_h));
-    if consistent {
-        Ok(())
-    } else {
-        Err(KeyError::NotPowers)
-    }
+        && Point::pairing(&Point::group(second), &G2::r#gen()) == Point::pairing(&Point::r#gen(), &G2::group(tau_h));
+    if consistent { Ok(()) } else { Err(KeyError::NotPowers) }
 }
 
 fn development_tau_h() -> G2Affine {
@@ -403,14 +360,9 @@ fn g2_to_bytes(point: &G2Affine) -> [u8; TAU_H_LEN] {
 }
 
 fn g2_from_bytes(bytes: &[u8]) -> Result<G2Affine, KeyError> {
-    let (EvmG2(point), read) =
-        bincode::serde::decode_from_slice(bytes, g2_config()).map_err(|_| KeyError::TauH)?;
+    let (EvmG2(point), read) = bincode::serde::decode_from_slice(bytes, g2_config()).map_err(|_| KeyError::TauH)?;
     let canonical = read == TAU_H_LEN && g2_to_bytes(&point) == bytes;
-    if canonical && G2::group(&point) != G2::zero() {
-        Ok(point)
-    } else {
-        Err(KeyError::TauH)
-    }
+    if canonical && G2::group(&point) != G2::zero() { Ok(point) } else { Err(KeyError::TauH) }
 }
 
 #[cfg(test)]
@@ -421,13 +373,8 @@ mod tests {
     #[test]
     fn the_declared_tau_is_refused_whatever_a_header_calls_itself() {
         let key = Key::development(2).unwrap();
-        let header = KeyHeader {
-            origin: Origin::Ceremony,
-            ..key.header().clone()
-        };
-        let setup = Setup::Ceremony {
-            digest: header.digest(),
-        };
+        let header = KeyHeader { origin: Origin::Ceremony, ..key.header().clone() };
+        let setup = Setup::Ceremony { digest: header.digest() };
         let refused = setup.admit(&header);
         assert!(matches!(refused, Err(KeyError::DevelopmentKeyOnCeremony)));
     }

@@ -17,11 +17,7 @@ pub struct VerifiedNode {
 }
 
 impl VerifiedNode {
-    pub(crate) fn new(
-        params: &VerifierParams,
-        node: FoldedNode,
-        root: &RootProof,
-    ) -> Result<Self, VerifyError> {
+    pub(crate) fn new(params: &VerifierParams, node: FoldedNode, root: &RootProof) -> Result<Self, VerifyError> {
         let opening = root.verify(params, node.instance())?;
         Ok(Self { node, opening })
     }
@@ -73,14 +69,9 @@ impl ProofTree {
             Self::Item { leaves, comm_t } => fold_item(params, leaves, comm_t),
             Self::Aggregate { children, comm_t } => {
                 check_parts(children.len())?;
-                let above = above.checked_sub(1).ok_or(FormError::Height {
-                    max: HEIGHT_MAX,
-                    found: HEIGHT_MAX + 1,
-                })?;
-                let nodes = children
-                    .iter()
-                    .map(|child| child.fold_below(params, above))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let above = above.checked_sub(1).ok_or(FormError::Height { max: HEIGHT_MAX, found: HEIGHT_MAX + 1 })?;
+                let nodes =
+                    children.iter().map(|child| child.fold_below(params, above)).collect::<Result<Vec<_>, _>>()?;
                 fold_aggregate(params, &nodes.iter().collect::<Vec<_>>(), comm_t)
             }
         }
@@ -91,10 +82,6 @@ impl ProofTree {
 ///
 /// # Errors
 /// [`VerifyError`].
-pub fn verify_tree(
-    params: &VerifierParams,
-    tree: &ProofTree,
-    root: &RootProof,
-) -> Result<VerifiedNode, VerifyError> {
+pub fn verify_tree(params: &VerifierParams, tree: &ProofTree, root: &RootProof) -> Result<VerifiedNode, VerifyError> {
     VerifiedNode::new(params, tree.fold(params)?, root)
 }

@@ -62,23 +62,13 @@ impl VerifierParams {
     ) -> Result<(Self, SpartanProverKey), ShapeError> {
         let dims = shape.dims();
         if dims.log_size != header.log_size() {
-            return Err(ShapeError::KeySize {
-                key: header.log_size(),
-                shape: dims.log_size,
-            });
+            return Err(ShapeError::KeySize { key: header.log_size(), shape: dims.log_size });
         }
         let (pk, vk) = Spartan::setup(ck, &shape.shape).map_err(ShapeError::Nova)?;
         let empty = SparseMatrix::empty;
-        let io_shape =
-            R1CSShape::new(0, 0, dims.io, empty(), empty(), empty()).map_err(ShapeError::Nova)?;
+        let io_shape = R1CSShape::new(0, 0, dims.io, empty(), empty(), empty()).map_err(ShapeError::Nova)?;
         let vk_digest = vk.digest();
-        let params = Self {
-            vk,
-            vk_digest,
-            io_shape,
-            dims,
-            header: header.clone(),
-        };
+        let params = Self { vk, vk_digest, io_shape, dims, header: header.clone() };
         Ok((params, pk))
     }
 
@@ -121,12 +111,7 @@ impl ProofParams {
         let ck = key.into_commitment_key();
         let (verifier, pk) = VerifierParams::with_key(&shape, &header, &ck)?;
         shape.shape.precompute_sparse_matrices();
-        Ok(Self {
-            ck,
-            shape,
-            pk,
-            verifier: Arc::new(verifier),
-        })
+        Ok(Self { ck, shape, pk, verifier: Arc::new(verifier) })
     }
 
     /// Parameters with the declared tau, for a chain that admits it.

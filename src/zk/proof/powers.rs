@@ -35,32 +35,26 @@ pub(crate) fn powers_of(tau: &Scalar, count: usize) -> Vec<Affine> {
     // Small keys do not repay whole tables.
     let bits = if count >= BLOCK { WINDOW_BITS } else { 6 };
     let tables = tables(bits);
-    let infinity = Affine {
-        x: Base::ZERO,
-        y: Base::ZERO,
-    };
+    let infinity = Affine { x: Base::ZERO, y: Base::ZERO };
     let mut points = vec![infinity; count];
-    points
-        .par_chunks_mut(BLOCK)
-        .enumerate()
-        .for_each(|(block, points)| {
-            let mut power = tau.pow_vartime([(block * BLOCK) as u64]);
-            let scalars: Vec<_> = points
-                .iter()
-                .map(|_| {
-                    let repr = power.to_repr();
-                    power *= tau;
-                    repr
-                })
-                .collect();
-            let mut summands = vec![infinity; points.len()];
-            for (window, table) in tables.iter().enumerate() {
-                for (summand, scalar) in summands.iter_mut().zip(&scalars) {
-                    *summand = table[digit(scalar.as_ref(), window as u32 * bits, bits)];
-                }
-                add_pairs(points, &summands);
+    points.par_chunks_mut(BLOCK).enumerate().for_each(|(block, points)| {
+        let mut power = tau.pow_vartime([(block * BLOCK) as u64]);
+        let scalars: Vec<_> = points
+            .iter()
+            .map(|_| {
+                let repr = power.to_repr();
+                power *= tau;
+                repr
+            })
+            .collect();
+        let mut summands = vec![infinity; points.len()];
+        for (window, table) in tables.iter().enumerate() {
+            for (summand, scalar) in summands.iter_mut().zip(&scalars) {
+                *summand = table[digit(scalar.as_ref(), window as u32 * bits, bits)];
             }
-        });
+            add_pairs(points, &summands);
+        }
+    });
     points
 }
 
@@ -85,18 +79,12 @@ fn tables(bits: u32) -> Vec<Vec<Affine>> {
             base = base + base;
         }
     }
-    bases
-        .into_par_iter()
-        .map(|base| multiples(base, bits))
-        .collect()
+    bases.into_par_iter().map(|base| multiples(base, bits)).collect()
 }
 
 /// `[0, B, 2B, …, (2^bits - 1)B]`.
 fn multiples(base: Affine, bits: u32) -> Vec<Affine> {
-    let infinity = Affine {
-        x: Base::ZERO,
-        y: Base::ZERO,
-    };
+    let infinity = Affine { x: Base::ZERO, y: Base::ZERO };
     // Each round appends the known part shifted by its own length.
     let mut known = vec![infinity];
     let mut shift = base;

@@ -90,37 +90,24 @@ impl RootProof {
     ) -> Result<Self, ProveError> {
         let shape = &params.shape.shape;
         let instance = nova_instance(params.verifier(), instance).map_err(ProveError::Spartan)?;
-        let witness = RelaxedR1CSWitness::new(shape, w, Scalar::ZERO, e, Scalar::ZERO)
-            .map_err(ProveError::Spartan)?;
-        let proof = Spartan::prove(&params.ck, &params.pk, shape, &instance, &witness)
-            .map_err(ProveError::Spartan)?;
+        let witness = RelaxedR1CSWitness::new(shape, w, Scalar::ZERO, e, Scalar::ZERO).map_err(ProveError::Spartan)?;
+        let proof = Spartan::prove(&params.ck, &params.pk, shape, &instance, &witness).map_err(ProveError::Spartan)?;
         Self::from_nova(&proof)
             .filter(|proof| proof.check_lengths(params.dims().log_size).is_ok())
             .ok_or(ProveError::Layout)
     }
 
     /// Verifies the proof of `instance`.
-    pub(crate) fn verify(
-        &self,
-        params: &VerifierParams,
-        instance: &RelaxedInstance,
-    ) -> Result<Opening, VerifyError> {
+    pub(crate) fn verify(&self, params: &VerifierParams, instance: &RelaxedInstance) -> Result<Opening, VerifyError> {
         if bool::from(instance.u().is_zero()) {
             return Err(VerifyError::ZeroU);
         }
         self.check_lengths(params.dims().log_size)?;
         let instance = nova_instance(params, instance).map_err(VerifyError::Spartan)?;
         let proof = self.to_nova().ok_or(VerifyError::Layout)?;
-        proof
-            .verify(&params.vk, &instance)
-            .map_err(VerifyError::Spartan)?;
-        let point = self
-            .inner_point(params, &instance)
-            .map_err(VerifyError::Spartan)?;
-        Ok(Opening {
-            point,
-            value: self.eval_w,
-        })
+        proof.verify(&params.vk, &instance).map_err(VerifyError::Spartan)?;
+        let point = self.inner_point(params, &instance).map_err(VerifyError::Spartan)?;
+        Ok(Opening { point, value: self.eval_w })
     }
 
     /// Replays Spartan's transcript up to the point at which W is opened.
@@ -157,11 +144,7 @@ impl RootProof {
         ];
         for (part, expected, found) in parts {
             if expected != found {
-                return Err(VerifyError::RootLength {
-                    part,
-                    expected,
-                    found,
-                });
+                return Err(VerifyError::RootLength { part, expected, found });
             }
         }
         Ok(())
@@ -229,11 +212,7 @@ fn nova_instance(
 }
 
 fn cubic(rounds: &[[Scalar; 3]]) -> SumcheckProof<Engine> {
-    compressed(
-        rounds
-            .iter()
-            .map(|[c, b, a]| vec![*c, Scalar::ZERO, *b, *a]),
-    )
+    compressed(rounds.iter().map(|[c, b, a]| vec![*c, Scalar::ZERO, *b, *a]))
 }
 
 fn quadratic(rounds: &[[Scalar; 2]]) -> SumcheckProof<Engine> {

@@ -47,27 +47,16 @@ impl PaddedShape {
     /// [`ShapeError::TooLarge`] if it does not fit, [`ShapeError::Matrix`] if the
     /// matrices contradict the dimensions.
     pub fn new(shape: &R1CSShape<Engine>, log_size: u32) -> Result<Self, ShapeError> {
-        let dims = Dims {
-            log_size,
-            vars: shape.num_vars(),
-            cons: shape.num_cons(),
-            io: shape.num_io(),
-        };
+        let dims = Dims { log_size, vars: shape.num_vars(), cons: shape.num_cons(), io: shape.num_io() };
         let fits = (LOG_SIZE_MIN..=LOG_SIZE_MAX).contains(&log_size)
             && dims.vars <= dims.size()
             && dims.cons <= dims.size()
             && dims.io < dims.size();
         if !fits {
-            return Err(ShapeError::TooLarge {
-                cons: dims.cons,
-                vars: dims.vars,
-                io: dims.io,
-                log_size,
-            });
+            return Err(ShapeError::TooLarge { cons: dims.cons, vars: dims.vars, io: dims.io, log_size });
         }
         let [a, b, c] = [shape.A(), shape.B(), shape.C()].map(|matrix| pad(matrix, &dims));
-        let shape = R1CSShape::new(dims.size(), dims.size(), dims.io, a?, b?, c?)
-            .map_err(ShapeError::Nova)?;
+        let shape = R1CSShape::new(dims.size(), dims.size(), dims.io, a?, b?, c?).map_err(ShapeError::Nova)?;
         Ok(Self { shape, dims })
     }
 

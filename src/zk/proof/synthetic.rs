@@ -71,21 +71,14 @@ impl Synthetic {
             let input = (index < plan.io).then_some(index);
             let a = combination(input);
             // A quarter of the rows are linear: b is the constant.
-            let b = if index % 4 == 3 {
-                vec![(one, Scalar::ONE)]
-            } else {
-                combination(input)
-            };
+            let b = if index % 4 == 3 { vec![(one, Scalar::ONE)] } else { combination(input) };
             rows.push((a, b));
         }
         let mut matrices = [Vec::new(), Vec::new(), Vec::new()];
         let mut constraint = 0;
         let mut enforce = |a: &Row, b: &Row, c: &Row| {
             for (matrix, row) in matrices.iter_mut().zip([a, b, c]) {
-                matrix.extend(
-                    row.iter()
-                        .map(|(column, value)| (constraint, *column, *value)),
-                );
+                matrix.extend(row.iter().map(|(column, value)| (constraint, *column, *value)));
             }
             constraint += 1;
         };
@@ -120,11 +113,7 @@ impl Synthetic {
             }
         }
         for (index, (a, b)) in self.rows.iter().enumerate() {
-            let sum = |row: &Row| {
-                row.iter()
-                    .map(|(column, value)| z[*column] * value)
-                    .sum::<Scalar>()
-            };
+            let sum = |row: &Row| row.iter().map(|(column, value)| z[*column] * value).sum::<Scalar>();
             z[self.plan.free + index] = sum(a) * sum(b);
         }
         z.truncate(self.plan.vars);

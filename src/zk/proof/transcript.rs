@@ -146,11 +146,7 @@ mod tests {
     fn reduction_is_modulo_the_order() {
         let order = BigUint::from_bytes_be(&to_be(&-Scalar::ONE)) + 1u8;
         for seed in 0..64u8 {
-            let number = if seed == 0 {
-                [0xff; 32]
-            } else {
-                keccak(&[&[seed]])
-            };
+            let number = if seed == 0 { [0xff; 32] } else { keccak(&[&[seed]]) };
             let expected = BigUint::from_bytes_be(&number) % &order;
             let found = BigUint::from_bytes_le(reduce(&number).to_repr().as_ref());
             assert_eq!(found, expected);

@@ -35,32 +35,16 @@ impl LeafWitness {
     /// [`FormError`] if a length is not the shape's; `leaf` is what it names.
     pub fn commit(&self, params: &ProofParams, leaf: usize) -> Result<LeafInstance, FormError> {
         check_lengths(params.dims().vars, params.dims().io, leaf, self)?;
-        Ok(LeafInstance {
-            comm_w: params.commit(&self.w),
-            x: self.x.clone(),
-        })
+        Ok(LeafInstance { comm_w: params.commit(&self.w), x: self.x.clone() })
     }
 }
 
-pub(crate) fn check_lengths(
-    vars: usize,
-    io: usize,
-    leaf: usize,
-    witness: &LeafWitness,
-) -> Result<(), FormError> {
+pub(crate) fn check_lengths(vars: usize, io: usize, leaf: usize, witness: &LeafWitness) -> Result<(), FormError> {
     if witness.w.len() != vars {
-        return Err(FormError::Witness {
-            leaf,
-            expected: vars,
-            found: witness.w.len(),
-        });
+        return Err(FormError::Witness { leaf, expected: vars, found: witness.w.len() });
     }
     if witness.x.len() != io {
-        return Err(FormError::PublicInputs {
-            leaf,
-            expected: io,
-            found: witness.x.len(),
-        });
+        return Err(FormError::PublicInputs { leaf, expected: io, found: witness.x.len() });
     }
     Ok(())
 }
@@ -76,12 +60,7 @@ pub(crate) struct Products {
 
 impl Products {
     /// Multiplies out z = (w, u, x); lengths are checked by the caller.
-    pub(crate) fn new(
-        params: &ProofParams,
-        w: &[Scalar],
-        u: Scalar,
-        x: &[Scalar],
-    ) -> Result<Self, NovaError> {
+    pub(crate) fn new(params: &ProofParams, w: &[Scalar], u: Scalar, x: &[Scalar]) -> Result<Self, NovaError> {
         let mut z = params.shape.assignment(w, u, x);
         let (az, bz, cz) = params.shape.shape.multiply_vec(&z)?;
         z.truncate(params.dims().size());
@@ -100,11 +79,7 @@ impl Products {
         (0..self.az.len())
             .into_par_iter()
             .map(|i| {
-                let relaxed = if one {
-                    other.cz[i] + self.cz[i]
-                } else {
-                    u * other.cz[i] + other_u * self.cz[i]
-                };
+                let relaxed = if one { other.cz[i] + self.cz[i] } else { u * other.cz[i] + other_u * self.cz[i] };
                 self.az[i] * other.bz[i] + other.az[i] * self.bz[i] - relaxed
             })
             .collect()
@@ -112,26 +87,16 @@ impl Products {
 
     /// `self += r · other`.
     pub(crate) fn fold(&mut self, other: &Self, r: &Scalar) {
-        let pairs = [
-            (&mut self.w, &other.w),
-            (&mut self.az, &other.az),
-            (&mut self.bz, &other.bz),
-            (&mut self.cz, &other.cz),
-        ];
+        let pairs =
+            [(&mut self.w, &other.w), (&mut self.az, &other.az), (&mut self.bz, &other.bz), (&mut self.cz, &other.cz)];
         pairs.into_par_iter().for_each(|(running, incoming)| {
-            running
-                .par_iter_mut()
-                .zip(incoming)
-                .for_each(|(a, b)| *a += *r * b);
+            running.par_iter_mut().zip(incoming).for_each(|(a, b)| *a += *r * b);
         });
     }
 
     /// E = Az∘Bz − u·Cz.
     pub(crate) fn error(&self, u: Scalar) -> Vec<Scalar> {
-        (0..self.az.len())
-            .into_par_iter()
-            .map(|i| self.az[i] * self.bz[i] - u * self.cz[i])
-            .collect()
+        (0..self.az.len()).into_par_iter().map(|i| self.az[i] * self.bz[i] - u * self.cz[i]).collect()
     }
 }
 
@@ -162,10 +127,7 @@ impl NodeWitness {
             return Err(ProveError::WitnessMismatch);
         }
         let products = Products::new(params, &w, node.instance().u(), &x);
-        Ok(Self {
-            node: node.clone(),
-            products: products.map_err(ProveError::Spartan)?,
-        })
+        Ok(Self { node: node.clone(), products: products.map_err(ProveError::Spartan)? })
     }
 
     /// The node that this witness belongs to.

@@ -64,17 +64,13 @@ fn columns(point: Affine) -> [Scalar; COLUMNS] {
 fn build() -> Constants {
     let offset = hash_to_curve(b"H");
     let start = hash_to_curve(b"H0");
-    let add = |a: Affine, b: Affine| {
-        a.add(b)
-            .expect("invariant: offsets are independent of the generator")
-    };
+    let add = |a: Affine, b: Affine| a.add(b).expect("invariant: offsets are independent of the generator");
 
     let mut generator = vec![offset];
     let mut base = GENERATOR;
     for _ in 0..K_WORDS {
         for _ in 0..2 {
-            let extended: Vec<Affine> =
-                generator.iter().map(|p| add(*p, base.neg())).collect();
+            let extended: Vec<Affine> = generator.iter().map(|p| add(*p, base.neg())).collect();
             generator.extend(extended);
             base = base.double();
         }
@@ -116,14 +112,7 @@ fn build() -> Constants {
             }
         }
     }
-    Constants {
-        offset,
-        start,
-        end,
-        generator,
-        partial,
-        coefficients,
-    }
+    Constants { offset, start, end, generator, partial, coefficients }
 }
 
 /// The constants, computed at the first call (a few milliseconds).

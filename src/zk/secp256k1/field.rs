@@ -65,10 +65,7 @@ pub(super) struct Term {
 
 impl Term {
     pub(super) fn one(var: Variable) -> Term {
-        Term {
-            var,
-            coef: Scalar::ONE,
-        }
+        Term { var, coef: Scalar::ONE }
     }
 
     pub(super) fn add_to(&self, lc: Lc, factor: Scalar) -> Lc {
@@ -81,10 +78,7 @@ pub(super) fn pow2(exponent: u64) -> Scalar {
     Scalar::from(2).pow_vartime([exponent])
 }
 
-pub(super) fn alloc<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    value: Scalar,
-) -> Result<Variable, SynthesisError> {
+pub(super) fn alloc<CS: ConstraintSystem<Scalar>>(cs: &mut CS, value: Scalar) -> Result<Variable, SynthesisError> {
     cs.alloc(|| "secp256k1", || Ok(value))
 }
 
@@ -94,17 +88,9 @@ pub(super) fn enforce_zero<CS: ConstraintSystem<Scalar>>(cs: &mut CS, lc: impl F
 }
 
 /// A boolean variable: 1 constraint.
-pub(super) fn alloc_bit<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    val: bool,
-) -> Result<Bit, SynthesisError> {
+pub(super) fn alloc_bit<CS: ConstraintSystem<Scalar>>(cs: &mut CS, val: bool) -> Result<Bit, SynthesisError> {
     let var = alloc(cs, if val { Scalar::ONE } else { Scalar::ZERO })?;
-    cs.enforce(
-        || "boolean",
-        |lc| lc + var,
-        |lc| lc + CS::one() - var,
-        |lc| lc,
-    );
+    cs.enforce(|| "boolean", |lc| lc + var, |lc| lc + CS::one() - var, |lc| lc);
     Ok(Bit { var, val })
 }
 
@@ -114,9 +100,7 @@ pub(super) fn alloc_bits<CS: ConstraintSystem<Scalar>>(
     value: u128,
     count: usize,
 ) -> Result<Vec<Bit>, SynthesisError> {
-    (0..count)
-        .map(|i| alloc_bit(cs, value >> i & 1 == 1))
-        .collect()
+    (0..count).map(|i| alloc_bit(cs, value >> i & 1 == 1)).collect()
 }
 
 /// `lc + factor·Σ bits·2^i`.
@@ -168,10 +152,7 @@ impl Limbs {
     /// A constant, multiplied by the gate: no constraint.
     pub(super) fn constant(gate: Bit, limbs: [i64; LIMBS]) -> Limbs {
         Limbs {
-            terms: limbs.map(|l| Term {
-                var: gate.var,
-                coef: scalar_from_i128(i128::from(l)),
-            }),
+            terms: limbs.map(|l| Term { var: gate.var, coef: scalar_from_i128(i128::from(l)) }),
             value: if gate.val { limbs } else { [0; LIMBS] },
         }
     }
@@ -198,9 +179,7 @@ impl Limbs {
             terms.push(Term::one(var));
             all.extend(bits);
         }
-        let terms = terms
-            .try_into()
-            .expect("invariant: one term per limb was pushed");
+        let terms = terms.try_into().expect("invariant: one term per limb was pushed");
         Ok((Limbs { terms, value }, all))
     }
 
@@ -246,19 +225,9 @@ impl Lazy {
     pub(super) fn constant(gate: Bit, value: Fe) -> Lazy {
         let lazy = LazyValue::from_limbs(&value.limbs());
         Lazy {
-            residue: Term {
-                var: gate.var,
-                coef: lazy.int.to_scalar(),
-            },
-            low: Term {
-                var: gate.var,
-                coef: scalar_from_i128(lazy.low),
-            },
-            value: if gate.val {
-                lazy
-            } else {
-                LazyValue::default()
-            },
+            residue: Term { var: gate.var, coef: lazy.int.to_scalar() },
+            low: Term { var: gate.var, coef: scalar_from_i128(lazy.low) },
+            value: if gate.val { lazy } else { LazyValue::default() },
             weight: 0,
         }
     }
@@ -316,9 +285,8 @@ impl Product {
         for c in value {
             vars.push(alloc(cs, scalar_from_i128(c))?);
         }
-        let vars: [Variable; COEFFICIENTS] = vars
-            .try_into()
-            .expect("invariant: one variable per coefficient was pushed");
+        let vars: [Variable; COEFFICIENTS] =
+            vars.try_into().expect("invariant: one variable per coefficient was pushed");
         for x in (-7..7).map(Some).chain([None]) {
             cs.enforce(
                 || "product at a point",
@@ -338,11 +306,7 @@ impl Product {
                 },
             );
         }
-        Ok(Product {
-            vars,
-            value,
-            weight: operand_weight(a) * operand_weight(b),
-        })
+        Ok(Product { vars, value, weight: operand_weight(a) * operand_weight(b) })
     }
 
     /// `lc + factor·T`.
@@ -363,10 +327,7 @@ impl Product {
     fn add_low(&self, lc: Lc, factor: Scalar) -> Lc {
         let c = &self.vars;
         let w = factor * Scalar::from(1 << 32);
-        lc + (factor, c[0])
-            + (factor * Scalar::from(977) + w, c[8])
-            + (w, c[1])
-            + (w * Scalar::from(977), c[9])
+        lc + (factor, c[0]) + (factor * Scalar::from(977) + w, c[8]) + (w, c[1]) + (w * Scalar::from(977), c[9])
     }
 }
 
@@ -396,10 +357,14 @@ impl Sum<'_> {
     fn weight(&self) -> u32 {
         let products = self.products.iter().map(|(f, p)| (f, p.weight));
         let lazies = self.lazies.iter().map(|(f, l)| (f, l.weight));
-        products
-            .chain(lazies)
-            .map(|(f, w)| f.unsigned_abs() as u32 * w)
-            .sum()
+        products.chain(lazies).map(|(f, w)| f.unsigned_abs() as u32 * w).sum()
+    }
+
+    /// Numbers below `2^256` in the sum; an unreduced number has at most one.
+    fn summands(&self) -> u64 {
+        let lazies = self.lazies.iter().map(|(f, _)| f.unsigned_abs());
+        let values = self.values.iter().map(|(f, _)| f.unsigned_abs());
+        lazies.chain(values).sum()
     }
 
     fn add_residue(&self, mut lc: Lc) -> Lc {
@@ -435,7 +400,7 @@ impl Sum<'_> {
         gate: Bit,
     ) -> Result<(), SynthesisError> {
         assert!(
-            self.weight() <= MAX_UNITS && self.lazies.len() + self.values.len() <= 8,
+            self.weight() <= MAX_UNITS && self.summands() <= 8,
             "invariant: the relation is within the header's bounds"
         );
         let value = self.value();
@@ -465,29 +430,19 @@ impl Sum<'_> {
     }
 
     /// The sum as an unreduced number: 2 constraints.
-    pub(super) fn to_lazy<CS: ConstraintSystem<Scalar>>(
-        &self,
-        cs: &mut CS,
-    ) -> Result<Lazy, SynthesisError> {
+    pub(super) fn to_lazy<CS: ConstraintSystem<Scalar>>(&self, cs: &mut CS) -> Result<Lazy, SynthesisError> {
         let value = self.value();
         let residue = alloc(cs, value.int.to_scalar())?;
         let low = alloc(cs, scalar_from_i128(value.low))?;
         enforce_zero(cs, |lc| self.add_residue(lc) - residue);
         enforce_zero(cs, |lc| self.add_low(lc) - low);
-        Ok(Lazy {
-            residue: Term::one(residue),
-            low: Term::one(low),
-            value,
-            weight: self.weight(),
-        })
+        Ok(Lazy { residue: Term::one(residue), low: Term::one(low), value, weight: self.weight() })
     }
 }
 
 /// p in the proof's field.
 pub(super) fn p_scalar() -> Scalar {
-    Wide::from_i128(1, 8)
-        .add(Wide::from_i128(i128::from(K), 0).neg())
-        .to_scalar()
+    Wide::from_i128(1, 8).add(Wide::from_i128(i128::from(K), 0).neg()).to_scalar()
 }
 
 /// Enforces that two values are different modulo p: 3 constraints.
@@ -506,12 +461,9 @@ pub(super) fn enforce_different<CS: ConstraintSystem<Scalar>>(
     let difference = |lc| b.add_all(a.add_all(lc, Scalar::ONE), -Scalar::ONE);
     let square = multiply(cs, d.square(), difference, difference)?;
     let product_value = d * (d.square() - pp);
-    let product = multiply(
-        cs,
-        if gate.val { product_value } else { Scalar::ZERO },
-        difference,
-        |lc| lc + square - (pp, gate.var),
-    )?;
+    let product = multiply(cs, if gate.val { product_value } else { Scalar::ZERO }, difference, |lc| {
+        lc + square - (pp, gate.var)
+    })?;
     enforce_nonzero(cs, gate, product_value, |lc| lc + product)
 }
 
@@ -540,9 +492,7 @@ pub(super) fn enforce_at_most<CS: ConstraintSystem<Scalar>>(
     }
     let difference = Limbs::alloc(cs, difference)?;
     let carry = alloc_bit(cs, middle)?;
-    let half = |h: usize| {
-        Scalar::from_u128(u128::from(bound[2 * h]) | (u128::from(bound[2 * h + 1]) << 64))
-    };
+    let half = |h: usize| Scalar::from_u128(u128::from(bound[2 * h]) | (u128::from(bound[2 * h + 1]) << 64));
     enforce_zero(cs, |lc| {
         let lc = value.add_range(lc, 0, 4, Scalar::ONE);
         let lc = difference.add_range(lc, 0, 4, Scalar::ONE);

@@ -4,8 +4,7 @@
 use super::constants::constants;
 use super::decompose::{Component, biguint, order, short_multipliers};
 use super::native::{
-    Affine, ENDO_LAMBDA, Fe, HALF_N, LazyValue, N, at_most, half_scalar, lazy_ordinate,
-    scalar_from_i128, words_from_be,
+    Affine, ENDO_LAMBDA, Fe, HALF_N, LazyValue, N, at_most, half_scalar, lazy_ordinate, scalar_from_i128, words_from_be,
 };
 use super::{K_WORDS, PARTS, ROUNDS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS};
 use crate::Scalar;
@@ -75,11 +74,7 @@ pub(super) fn pack_steps(steps: &[u16], count: usize) -> Vec<Scalar> {
     let shift = Scalar::from(1 << STEP_BITS);
     let chunks = steps.chunks(STEPS).flat_map(|c| c.chunks(STEPS_PER_WORD));
     let mut words: Vec<Scalar> = chunks
-        .map(|word| {
-            word.iter()
-                .rev()
-                .fold(Scalar::ZERO, |acc, s| acc * shift + Scalar::from(u64::from(*s)))
-        })
+        .map(|word| word.iter().rev().fold(Scalar::ZERO, |acc, s| acc * shift + Scalar::from(u64::from(*s))))
         .collect();
     words.resize(count, Scalar::ZERO);
     words
@@ -115,12 +110,7 @@ impl StateValues {
         let flip = |p: Affine, f: i64| if f < 0 { p.neg() } else { p };
         let p1 = Affine { x: self.r_x, y: r_y };
         let p3 = Affine { x: self.q_x, y: q_y };
-        [
-            p1,
-            flip(p1.endo(), self.r_flip),
-            p3,
-            flip(p3.endo(), self.q_flip),
-        ]
+        [p1, flip(p1.endo(), self.r_flip), p3, flip(p3.endo(), self.q_flip)]
     }
 }
 
@@ -141,13 +131,7 @@ pub struct ChunkWitness {
 impl ChunkWitness {
     /// The witness of a slot that does nothing: zeros.
     pub(super) fn idle() -> ChunkWitness {
-        ChunkWitness {
-            part: 0,
-            state: StateValues::default(),
-            ordinates: [Fe::ZERO; 2],
-            next: None,
-            signature: None,
-        }
+        ChunkWitness { part: 0, state: StateValues::default(), ordinates: [Fe::ZERO; 2], next: None, signature: None }
     }
 
     /// Position in the chain, `0..PARTS`.
@@ -158,11 +142,7 @@ impl ChunkWitness {
     /// Payload of the received state message ([`STATE_WIDTH`] elements); zeros
     /// for the first chunk, which receives none.
     pub fn state_in(&self) -> Vec<Scalar> {
-        if self.part == 0 {
-            vec![Scalar::ZERO; STATE_WIDTH]
-        } else {
-            self.state.message()
-        }
+        if self.part == 0 { vec![Scalar::ZERO; STATE_WIDTH] } else { self.state.message() }
     }
 
     /// Payload of the sent state message ([`STATE_WIDTH`] elements); zeros for
@@ -178,10 +158,9 @@ impl ChunkWitness {
     /// as high and low half; zeros for all chunks but the first.
     pub fn sig(&self) -> Vec<Scalar> {
         match &self.signature {
-            Some(v) => [&v.z, &v.q.x.0, &v.q.y.0]
-                .into_iter()
-                .flat_map(|w| [half_scalar(w, 1), half_scalar(w, 0)])
-                .collect(),
+            Some(v) => {
+                [&v.z, &v.q.x.0, &v.q.y.0].into_iter().flat_map(|w| [half_scalar(w, 1), half_scalar(w, 0)]).collect()
+            }
             None => vec![Scalar::ZERO; SIG_WIDTH],
         }
     }
@@ -285,19 +264,12 @@ impl EcdsaPlan {
         if s == [0; 4] || !at_most(&s, &HALF_N) {
             return Err(SignatureError::SOutOfRange);
         }
-        let coordinate = |b: &[u8; 32]| {
-            Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey)
-        };
-        let q = Affine {
-            x: coordinate(&pubkey.0)?,
-            y: coordinate(&pubkey.1)?,
-        };
+        let coordinate = |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
+        let q = Affine { x: coordinate(&pubkey.0)?, y: coordinate(&pubkey.1)? };
         if !q.is_on_curve() {
             return Err(SignatureError::KeyNotOnCurve);
         }
-        let r_point = Fe::from_words(r)
-            .and_then(Affine::lift)
-            .ok_or(SignatureError::NoSuchPoint)?;
+        let r_point = Fe::from_words(r).and_then(Affine::lift).ok_or(SignatureError::NoSuchPoint)?;
 
         let n = order();
         let s_inverse = biguint(&s).modpow(&(&n - 2u32), &n);
@@ -319,12 +291,7 @@ impl EcdsaPlan {
         };
         [r_point, r_point.neg()]
             .into_iter()
-            .find_map(|r| {
-                EcdsaPlan::chain(SignatureValues {
-                    r,
-                    ..values.clone()
-                })
-            })
+            .find_map(|r| EcdsaPlan::chain(SignatureValues { r, ..values.clone() }))
             .ok_or(SignatureError::Mismatch)
     }
 
@@ -342,7 +309,9 @@ impl EcdsaPlan {
 
 /// The state before chunk 0 and the canonical ordinates of P1 and P3.
 fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
-    let sign = |i: usize| if values.components[i].negative { -1i64 } else { 1 };
+    let sign = |i: usize| {
+        if values.components[i].negative { -1i64 } else { 1 }
+    };
     let signed = |y: Fe, factor: i64| {
         let lazy = LazyValue::default().add_times(factor, &LazyValue::from_limbs(&y.limbs()));
         (if factor < 0 { y.neg() } else { y }, lazy)
@@ -368,10 +337,7 @@ fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
 /// accumulator ends; `None` if an addition is exceptional.
 pub(super) fn chain_of(values: SignatureValues) -> Option<([ChunkWitness; PARTS], Affine)> {
     let (initial, ordinates) = initial_state(&values);
-    let after = run(
-        &initial.points(ordinates[0], ordinates[1]),
-        &initial.steps,
-    )?;
+    let after = run(&initial.points(ordinates[0], ordinates[1]), &initial.steps)?;
     let (end, _) = *after.last()?;
     let state_at = |part: usize| {
         let mut state = initial.clone();

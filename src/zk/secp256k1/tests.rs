@@ -13,8 +13,8 @@ use k256::elliptic_curve::PrimeField as _;
 use k256::elliptic_curve::ops::Reduce;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use nova_snark::frontend::gadgets::boolean::AllocatedBit;
-use nova_snark::frontend::solver::SatisfyingAssignment;
 use nova_snark::frontend::shape_cs::ShapeCS;
+use nova_snark::frontend::solver::SatisfyingAssignment;
 use nova_snark::frontend::{ConstraintSystem, Index, SynthesisError};
 use std::sync::OnceLock;
 
@@ -56,12 +56,7 @@ impl Checker {
     }
 
     fn holds(&self, row: usize, z: &[Scalar]) -> bool {
-        let [a, b, c] = [0, 1, 2].map(|m| {
-            self.rows[row][m]
-                .iter()
-                .map(|(i, coef)| z[*i] * coef)
-                .sum::<Scalar>()
-        });
+        let [a, b, c] = [0, 1, 2].map(|m| self.rows[row][m].iter().map(|(i, coef)| z[*i] * coef).sum::<Scalar>());
         a * b == c
     }
 
@@ -134,10 +129,7 @@ impl Signed {
 
 pub(super) fn coordinates(point: &k256::ProjectivePoint) -> ([u8; 32], [u8; 32]) {
     let encoded = point.to_affine().to_encoded_point(false);
-    (
-        (*encoded.x().unwrap()).into(),
-        (*encoded.y().unwrap()).into(),
-    )
+    ((*encoded.x().unwrap()).into(), (*encoded.y().unwrap()).into())
 }
 
 pub(super) fn scalar(bytes: [u8; 32]) -> k256::Scalar {
@@ -151,12 +143,7 @@ pub(super) fn sign(hash: [u8; 32], secret: k256::Scalar, nonce: k256::Scalar) ->
     let s = nonce.invert().unwrap() * (scalar(hash) + scalar(r) * secret);
     let low: bool = !bool::from(k256::elliptic_curve::scalar::IsHigh::is_high(&s));
     let s = if low { s } else { -s };
-    Signed {
-        hash,
-        r,
-        s: s.to_repr().into(),
-        key: coordinates(&(k256::ProjectivePoint::GENERATOR * secret)),
-    }
+    Signed { hash, r, s: s.to_repr().into(), key: coordinates(&(k256::ProjectivePoint::GENERATOR * secret)) }
 }
 
 pub(super) fn random_signature(rng: &mut impl rand::RngCore) -> Signed {

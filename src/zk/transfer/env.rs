@@ -108,9 +108,5 @@ pub(super) fn open<CS: ConstraintSystem<Scalar>>(
         |lc| lc + &opened.lc() - digest.get_variable(),
         |lc| lc,
     );
-    Ok(EnvVars {
-        base_fee: fields[0].clone(),
-        block_gas_limit: fields[3].clone(),
-        chain_id: fields[4].clone(),
-    })
+    Ok(EnvVars { base_fee: fields[0].clone(), block_gas_limit: fields[3].clone(), chain_id: fields[4].clone() })
 }

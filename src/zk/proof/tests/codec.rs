@@ -17,10 +17,7 @@ static PROOF: LazyLock<(Vec<LeafWitness>, ItemProof)> = LazyLock::new(|| {
 
 fn aggregate() -> AggregateProof {
     let root = PROOF.1.root.clone();
-    AggregateProof {
-        comm_t: PROOF.1.comm_t.clone(),
-        root,
-    }
+    AggregateProof { comm_t: PROOF.1.comm_t.clone(), root }
 }
 
 #[test]
@@ -77,10 +74,7 @@ fn lengths_headers_and_values_out_of_range_are_typed_errors() {
     }
     let mut longer = bytes.clone();
     longer.push(0);
-    assert!(matches!(
-        ItemProof::decode(&longer, LOG_SIZE),
-        Err(DecodeError::Length { .. })
-    ));
+    assert!(matches!(ItemProof::decode(&longer, LOG_SIZE), Err(DecodeError::Length { .. })));
     for index in 0..3 {
         let mut changed = bytes.clone();
         changed[index] = 99;
@@ -98,16 +92,10 @@ fn lengths_headers_and_values_out_of_range_are_typed_errors() {
     let mut big = bytes.clone();
     big[4 + 32 * 5..4 + 32 * 6].fill(0xff);
     let offset = 4 + 32 * 5;
-    assert_eq!(
-        ItemProof::decode(&big, LOG_SIZE).unwrap_err(),
-        DecodeError::Scalar { offset }
-    );
+    assert_eq!(ItemProof::decode(&big, LOG_SIZE).unwrap_err(), DecodeError::Scalar { offset });
     let mut off_curve = bytes;
     off_curve[4..36].fill(0);
-    assert_eq!(
-        ItemProof::decode(&off_curve, LOG_SIZE).unwrap_err(),
-        DecodeError::Point { offset: 4 }
-    );
+    assert_eq!(ItemProof::decode(&off_curve, LOG_SIZE).unwrap_err(), DecodeError::Point { offset: 4 });
 }
 
 proptest! {

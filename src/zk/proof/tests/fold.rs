@@ -14,63 +14,32 @@ use ff::Field;
 fn prover_and_verifier_fold_to_the_same_instance_and_it_is_satisfied() {
     let params = &WORLD.params;
     let leaves = leaves(1, 4);
-    let instances: Vec<_> = leaves
-        .iter()
-        .enumerate()
-        .map(|(i, l)| l.commit(params, i).unwrap())
-        .collect();
-    let products =
-        |i: usize| Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap();
+    let instances: Vec<_> = leaves.iter().enumerate().map(|(i, l)| l.commit(params, i).unwrap()).collect();
+    let products = |i: usize| Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap();
     let mut folding = start_item(params.verifier(), &instances).unwrap();
     let mut running = products(0);
     let mut comm_t = Vec::new();
     for (index, instance) in instances.iter().enumerate().skip(1) {
         let before = folding.instance().clone();
         let part = leaf_part(instance);
-        comm_t.push(fold_in(
-            params,
-            &mut folding,
-            &mut running,
-            &part,
-            &products(index),
-        ));
+        comm_t.push(fold_in(params, &mut folding, &mut running, &part, &products(index)));
         // u moved by exactly this step's challenge.
-        let position = Position {
-            height: 0,
-            parts: 4,
-            index: index as u32 - 1,
-        };
+        let position = Position { height: 0, parts: 4, index: index as u32 - 1 };
         let vk = params.verifier().vk_digest();
-        let r = challenge(
-            &vk,
-            &position,
-            &before,
-            &instance.relax(),
-            &comm_t[index - 1],
-        );
+        let r = challenge(&vk, &position, &before, &instance.relax(), &comm_t[index - 1]);
         assert_eq!(folding.instance().u(), before.u() + r);
     }
     let node = folding.finish();
-    assert_eq!(
-        node,
-        fold_item(params.verifier(), &instances, &comm_t).unwrap()
-    );
+    assert_eq!(node, fold_item(params.verifier(), &instances, &comm_t).unwrap());
     let instance = node.instance();
     // Commitments are those of the folded vectors.
     assert_eq!(params.commit(&running.w), *instance.comm_w());
-    assert_eq!(
-        params.commit(&running.error(instance.u())),
-        *instance.comm_e()
-    );
+    assert_eq!(params.commit(&running.error(instance.u())), *instance.comm_e());
     // Weights: u, X and W are the weighted sums.
     assert_eq!(node.weights()[0], Scalar::ONE);
     assert_eq!(node.weights().iter().sum::<Scalar>(), instance.u());
     for index in 0..PLAN.io {
-        let sum: Scalar = leaves
-            .iter()
-            .zip(node.weights())
-            .map(|(l, w)| l.x[index] * w)
-            .sum();
+        let sum: Scalar = leaves.iter().zip(node.weights()).map(|(l, w)| l.x[index] * w).sum();
         assert_eq!(sum, instance.x()[index]);
     }
     let again = Products::new(params, &running.w, instance.u(), instance.x()).unwrap();
@@ -88,9 +57,7 @@ fn nova_snark_folds_to_the_same_vectors() {
     let nova: Vec<_> = leaves
         .iter()
         .map(|leaf| {
-            let (w, _) = R1CSWitness::<crate::Engine>::new(shape, &leaf.w, &mut rng)
-                .unwrap()
-                .derandomize();
+            let (w, _) = R1CSWitness::<crate::Engine>::new(shape, &leaf.w, &mut rng).unwrap().derandomize();
             let u = R1CSInstance::new(shape, &w.commit(&params.ck), &leaf.x).unwrap();
             shape.is_sat(&params.ck, &u, &w).unwrap();
             (u, w)
@@ -99,16 +66,13 @@ fn nova_snark_folds_to_the_same_vectors() {
     let u = RelaxedR1CSInstance::from_r1cs_instance(&params.ck, shape, &nova[0].0);
     let w = RelaxedR1CSWitness::from_r1cs_witness(shape, &nova[0].1);
     let zero = Scalar::ZERO;
-    let (t, comm_t) = shape
-        .commit_T(&params.ck, &u, &w, &nova[1].0, &nova[1].1, &zero)
-        .unwrap();
+    let (t, comm_t) = shape.commit_T(&params.ck, &u, &w, &nova[1].0, &nova[1].1, &zero).unwrap();
     let r = Scalar::from(12345);
     let u = u.fold(&nova[1].0, &comm_t, &r);
     let w = w.fold(&nova[1].1, &t, &zero, &r).unwrap();
     shape.is_sat_relaxed(&params.ck, &u, &w).unwrap();
 
-    let product =
-        |leaf: &LeafWitness| Products::new(params, &leaf.w, Scalar::ONE, &leaf.x).unwrap();
+    let product = |leaf: &LeafWitness| Products::new(params, &leaf.w, Scalar::ONE, &leaf.x).unwrap();
     let (mut running, incoming) = (product(&leaves[0]), product(&leaves[1]));
     let ours = running.cross_term(Scalar::ONE, &incoming, Scalar::ONE);
     assert_eq!(ours, t);

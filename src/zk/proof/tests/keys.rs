@@ -28,10 +28,7 @@ fn a_key_survives_its_bytes() {
     loaded.check_powers().unwrap();
     let header = KeyHeader::from_bytes(&bytes[..HEADER_LEN]).unwrap();
     assert_eq!(header.digest(), key.digest());
-    assert_eq!(
-        (header.origin(), header.log_size()),
-        (Origin::Development, LOG_SIZE)
-    );
+    assert_eq!((header.origin(), header.log_size()), (Origin::Development, LOG_SIZE));
 }
 
 #[test]
@@ -50,10 +47,7 @@ fn every_changed_byte_of_a_key_is_refused_or_changes_its_digest() {
     }
     let mut longer = bytes;
     longer.push(0);
-    assert!(matches!(
-        Key::from_bytes(&longer),
-        Err(KeyError::Length { .. })
-    ));
+    assert!(matches!(Key::from_bytes(&longer), Err(KeyError::Length { .. })));
 }
 
 #[test]
@@ -67,25 +61,16 @@ fn points_off_the_curve_and_out_of_order_are_refused_even_with_their_hash() {
     let mut off_curve = key.to_bytes();
     let last = off_curve.len() - 1;
     off_curve[last] ^= 1;
-    assert!(matches!(
-        Key::from_bytes(&rehash(off_curve)),
-        Err(KeyError::Point { index: 3 })
-    ));
+    assert!(matches!(Key::from_bytes(&rehash(off_curve)), Err(KeyError::Point { index: 3 })));
     let mut infinite = key.to_bytes();
     infinite[last - 63..].fill(0);
-    assert!(matches!(
-        Key::from_bytes(&rehash(infinite)),
-        Err(KeyError::Point { index: 3 })
-    ));
+    assert!(matches!(Key::from_bytes(&rehash(infinite)), Err(KeyError::Point { index: 3 })));
     let mut swapped = key.to_bytes();
     let (a, b) = (HEADER_LEN + 64, HEADER_LEN + 128);
     let second = swapped[a..b].to_vec();
     swapped.copy_within(b..b + 64, a);
     swapped[b..b + 64].copy_from_slice(&second);
-    assert!(matches!(
-        Key::from_bytes(&rehash(swapped)),
-        Err(KeyError::NotPowers)
-    ));
+    assert!(matches!(Key::from_bytes(&rehash(swapped)), Err(KeyError::NotPowers)));
     // The first two are right, a later one is not: loads, but has another digest
     // and fails the full check.
     let mut later = key.to_bytes();
@@ -112,10 +97,7 @@ fn a_ceremony_file_becomes_a_key_that_a_ceremony_genesis_admits() {
     let digest = key.digest();
     Setup::Ceremony { digest }.admit(loaded.header()).unwrap();
     let wrong = Setup::Ceremony { digest: [0; 32] };
-    assert!(matches!(
-        wrong.admit(loaded.header()),
-        Err(KeyError::Digest { .. })
-    ));
+    assert!(matches!(wrong.admit(loaded.header()), Err(KeyError::Digest { .. })));
     assert!(Key::from_ptau(&file[..100], 3).is_err());
     assert!(Key::from_ptau(&file, 9).is_err());
 
@@ -130,14 +112,8 @@ fn a_ceremony_file_becomes_a_key_that_a_ceremony_genesis_admits() {
 #[test]
 fn sizes_are_bounded() {
     for log_size in [0, 29, u32::MAX] {
-        assert!(matches!(
-            Key::development(log_size),
-            Err(KeyError::Size { .. })
-        ));
-        assert!(matches!(
-            Key::from_ptau(&[], log_size),
-            Err(KeyError::Size { .. })
-        ));
+        assert!(matches!(Key::development(log_size), Err(KeyError::Size { .. })));
+        assert!(matches!(Key::from_ptau(&[], log_size), Err(KeyError::Size { .. })));
     }
     assert_eq!(Scalar::ZERO.double(), Scalar::ZERO);
 }

@@ -24,13 +24,7 @@ use crate::Scalar;
 use std::{ops::ControlFlow, sync::LazyLock};
 
 pub(super) const LOG_SIZE: u32 = 6;
-pub(super) const PLAN: Plan = Plan {
-    vars: 50,
-    free: 20,
-    bits: 12,
-    io: 5,
-    width: 4,
-};
+pub(super) const PLAN: Plan = Plan { vars: 50, free: 20, bits: 12, io: 5, width: 4 };
 
 /// Parameters and generator shared by all tests.
 pub(super) struct World {
@@ -51,9 +45,7 @@ pub(super) fn keep_going(_: Stage) -> ControlFlow<()> {
 
 /// Leaf number `index` of the item `item`.
 pub(super) fn leaf(item: u64, index: u64) -> LeafWitness {
-    let x: Vec<_> = (0..PLAN.io as u64)
-        .map(|i| Scalar::from(1000 * item + 100 * index + i + 1))
-        .collect();
+    let x: Vec<_> = (0..PLAN.io as u64).map(|i| Scalar::from(1000 * item + 100 * index + i + 1)).collect();
     let w = WORLD.synthetic.witness(&x, Some(31 * item + index));
     LeafWitness { w, x }
 }
@@ -70,10 +62,7 @@ pub(super) fn prove(leaves: &[LeafWitness]) -> ItemProof {
     prove_item(&WORLD.params, leaves, &mut keep_going).unwrap()
 }
 
-pub(super) fn verify(
-    leaves: &[LeafWitness],
-    proof: &ItemProof,
-) -> Result<VerifiedNode, super::error::VerifyError> {
+pub(super) fn verify(leaves: &[LeafWitness], proof: &ItemProof) -> Result<VerifiedNode, super::error::VerifyError> {
     super::item::verify_item(WORLD.params.verifier(), &inputs(leaves), proof)
 }
 
@@ -83,9 +72,7 @@ pub(super) fn other_point(point: Commitment) -> Commitment {
 }
 
 /// Every way to change one element of a root proof, as (name, changed proof).
-pub(super) fn tampered_roots(
-    root: &super::root::RootProof,
-) -> Vec<(String, super::root::RootProof)> {
+pub(super) fn tampered_roots(root: &super::root::RootProof) -> Vec<(String, super::root::RootProof)> {
     let mut all = Vec::new();
     let one = Scalar::one();
     let scalars = |root: &mut super::root::RootProof, name: &str, index: usize| match name {

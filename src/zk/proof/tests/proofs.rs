@@ -28,9 +28,7 @@ fn a_verifier_needs_only_the_header_of_the_key() {
     let leaves = leaves(1, 2);
     let proof = prove(&leaves);
     let prover = WORLD.params.verifier();
-    let setup = crate::proof::key::Setup::Development {
-        digest: prover.key_header().digest(),
-    };
+    let setup = crate::proof::key::Setup::Development { digest: prover.key_header().digest() };
     let shape = PaddedShape::new(&WORLD.synthetic.shape, LOG_SIZE).unwrap();
     let header = crate::proof::key::KeyHeader::from_bytes(&prover.key_header().to_bytes()).unwrap();
     let params = VerifierParams::new(&shape, &header, &setup).unwrap();
@@ -52,10 +50,7 @@ fn every_changed_public_input_is_rejected() {
         for index in 0..PLAN.io {
             let mut changed = leaves.clone();
             changed[leaf].x[index] += Scalar::ONE;
-            assert!(
-                verify(&changed, &proof).is_err(),
-                "leaf {leaf} input {index}"
-            );
+            assert!(verify(&changed, &proof).is_err(), "leaf {leaf} input {index}");
         }
     }
 }
@@ -65,10 +60,7 @@ fn every_changed_proof_element_is_rejected() {
     let leaves = leaves(4, 3);
     let proof = prove(&leaves);
     for (name, root) in tampered_roots(&proof.root) {
-        let changed = ItemProof {
-            root,
-            ..proof.clone()
-        };
+        let changed = ItemProof { root, ..proof.clone() };
         assert!(verify(&leaves, &changed).is_err(), "{name}");
     }
     for index in 0..3 {
@@ -76,20 +68,14 @@ fn every_changed_proof_element_is_rejected() {
         changed.comm_w[index] = other_point(changed.comm_w[index]);
         assert!(verify(&leaves, &changed).is_err(), "comm_w {index}");
         changed.comm_w[index] = Commitment::infinity();
-        assert!(
-            verify(&leaves, &changed).is_err(),
-            "comm_w {index} infinity"
-        );
+        assert!(verify(&leaves, &changed).is_err(), "comm_w {index} infinity");
     }
     for index in 0..2 {
         let mut changed = proof.clone();
         changed.comm_t[index] = other_point(changed.comm_t[index]);
         assert!(verify(&leaves, &changed).is_err(), "comm_t {index}");
         changed.comm_t[index] = Commitment::infinity();
-        assert!(
-            verify(&leaves, &changed).is_err(),
-            "comm_t {index} infinity"
-        );
+        assert!(verify(&leaves, &changed).is_err(), "comm_t {index} infinity");
     }
 }
 
@@ -126,36 +112,23 @@ fn wrong_lengths_are_typed_errors() {
         let mut x = inputs(&leaves);
         x[1].resize(found, Scalar::ZERO);
         let error = verify_item(params, &x, &proof).unwrap_err();
-        let expected = FormError::PublicInputs {
-            leaf: 1,
-            expected: io,
-            found,
-        };
+        let expected = FormError::PublicInputs { leaf: 1, expected: io, found };
         assert!(matches!(error, VerifyError::Form(form) if form == expected));
     }
     let x = inputs(&leaves);
     for count in [0, 1, 2, 65, 1000] {
         let mut changed = x.clone();
         changed.resize(count, x[0].clone());
-        assert!(matches!(
-            verify_item(params, &changed, &proof),
-            Err(VerifyError::Form(_))
-        ));
+        assert!(matches!(verify_item(params, &changed, &proof), Err(VerifyError::Form(_))));
         let mut fewer = proof.clone();
         fewer.comm_w.resize(count, Commitment::infinity());
-        assert!(matches!(
-            verify_item(params, &x, &fewer),
-            Err(VerifyError::Form(_))
-        ));
+        assert!(matches!(verify_item(params, &x, &fewer), Err(VerifyError::Form(_))));
     }
     for count in [0, 1, 3, 100] {
         let mut changed = proof.clone();
         changed.comm_t.resize(count, Commitment::infinity());
         let error = verify_item(params, &x, &changed).unwrap_err();
-        let expected = FormError::CrossTerms {
-            expected: 2,
-            found: count,
-        };
+        let expected = FormError::CrossTerms { expected: 2, found: count };
         assert!(matches!(error, VerifyError::Form(form) if form == expected));
     }
     let resize: [fn(&mut ItemProof, usize); 5] = [
@@ -181,40 +154,22 @@ fn provers_check_lengths_and_satisfaction() {
     let good = leaves(7, 2);
     let run = |leaves: &[LeafWitness]| prove_item(params, leaves, &mut keep_going);
     assert!(matches!(run(&[]), Err(ProveError::Form(_))));
-    assert!(matches!(
-        run(&vec![good[0].clone(); 65]),
-        Err(ProveError::Form(_))
-    ));
+    assert!(matches!(run(&vec![good[0].clone(); 65]), Err(ProveError::Form(_))));
     for length in [0, PLAN.vars - 1, PLAN.vars + 1, 1 << LOG_SIZE, 1000] {
         let mut bad = good.clone();
         bad[1].w.resize(length, Scalar::ZERO);
-        assert!(matches!(
-            run(&bad),
-            Err(ProveError::Form(FormError::Witness { leaf: 1, .. }))
-        ));
+        assert!(matches!(run(&bad), Err(ProveError::Form(FormError::Witness { leaf: 1, .. }))));
     }
     let mut bad = good.clone();
     bad[0].x.pop();
-    assert!(matches!(
-        run(&bad),
-        Err(ProveError::Form(FormError::PublicInputs { leaf: 0, .. }))
-    ));
+    assert!(matches!(run(&bad), Err(ProveError::Form(FormError::PublicInputs { leaf: 0, .. }))));
     // A changed computed variable violates its own row at least.
     let mut bad = good.clone();
     bad[1].w[PLAN.free] += Scalar::ONE;
-    assert!(matches!(
-        run(&bad),
-        Err(ProveError::Unsatisfied {
-            leaf: 1,
-            constraint: 0
-        })
-    ));
+    assert!(matches!(run(&bad), Err(ProveError::Unsatisfied { leaf: 1, constraint: 0 })));
     let mut bad = good;
     bad[0].x[0] += Scalar::ONE;
-    assert!(matches!(
-        run(&bad),
-        Err(ProveError::Unsatisfied { leaf: 0, .. })
-    ));
+    assert!(matches!(run(&bad), Err(ProveError::Unsatisfied { leaf: 0, .. })));
 }
 
 #[test]
@@ -238,11 +193,7 @@ fn progress_names_every_stage_and_cancels_at_each() {
     assert_eq!(stages, expected);
     for stop in expected {
         let result = prove_item(&WORLD.params, &leaves, &mut |stage| {
-            if stage == stop {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if stage == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert!(matches!(result, Err(ProveError::Cancelled(stage)) if stage == stop));
     }
@@ -252,27 +203,15 @@ fn progress_names_every_stage_and_cancels_at_each() {
 fn padding_keeps_satisfaction_at_every_boundary() {
     // Only constraints padded, only variables padded, both, none.
     for (vars, cons_log) in [(64, 6), (50, 6), (64, 7)] {
-        let plan = Plan {
-            vars,
-            free: 20,
-            bits: 12,
-            io: 3,
-            width: 3,
-        };
+        let plan = Plan { vars, free: 20, bits: 12, io: 3, width: 3 };
         let synthetic = Synthetic::new(plan, 3);
         let shape = PaddedShape::new(&synthetic.shape, cons_log).unwrap();
-        let expected = Dims {
-            log_size: cons_log,
-            vars,
-            cons: vars - 8,
-            io: 3,
-        };
+        let expected = Dims { log_size: cons_log, vars, cons: vars - 8, io: 3 };
         assert_eq!(shape.dims(), expected);
         let params = ProofParams::development(shape).unwrap();
         let x = vec![Scalar::from(9), Scalar::from(8), Scalar::from(7)];
         let w = synthetic.witness(&x, Some(1));
-        let proof =
-            prove_item(&params, &[LeafWitness { w, x: x.clone() }], &mut keep_going).unwrap();
+        let proof = prove_item(&params, &[LeafWitness { w, x: x.clone() }], &mut keep_going).unwrap();
         verify_item(params.verifier(), &[x], &proof).unwrap();
     }
     assert!(PaddedShape::new(&WORLD.synthetic.shape, 5).is_err());

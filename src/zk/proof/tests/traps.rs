@@ -16,9 +16,7 @@ use ff::Field;
 
 fn instance(seed: u64) -> RelaxedInstance {
     let commit = |k: u64| WORLD.params.commit(&[Scalar::from(seed + k)]);
-    let x = (0..PLAN.io as u64)
-        .map(|i| Scalar::from(seed * 7 + i))
-        .collect();
+    let x = (0..PLAN.io as u64).map(|i| Scalar::from(seed * 7 + i)).collect();
     RelaxedInstance::from_parts(commit(1), commit(2), Scalar::from(seed + 3), x)
 }
 
@@ -26,67 +24,27 @@ fn instance(seed: u64) -> RelaxedInstance {
 #[test]
 fn trap_5_every_input_of_a_fold_moves_its_challenge() {
     let vk = WORLD.params.verifier().vk_digest();
-    let position = Position {
-        height: 1,
-        parts: 4,
-        index: 2,
-    };
+    let position = Position { height: 1, parts: 4, index: 2 };
     let (left, right) = (instance(10), instance(20));
     let t = WORLD.params.commit(&[Scalar::from(99)]);
     let base = challenge(&vk, &position, &left, &right, &t);
     let mut seen = vec![base];
     let mut push = |value: Scalar, what: &str| {
-        assert!(
-            !seen.contains(&value),
-            "{what} does not reach the challenge"
-        );
+        assert!(!seen.contains(&value), "{what} does not reach the challenge");
         seen.push(value);
     };
-    push(
-        challenge(&(vk + Scalar::ONE), &position, &left, &right, &t),
-        "vk",
-    );
+    push(challenge(&(vk + Scalar::ONE), &position, &left, &right, &t), "vk");
     for (what, position) in [
-        (
-            "height",
-            Position {
-                height: 2,
-                ..position
-            },
-        ),
-        (
-            "kind",
-            Position {
-                height: 0,
-                ..position
-            },
-        ),
-        (
-            "parts",
-            Position {
-                parts: 5,
-                ..position
-            },
-        ),
-        (
-            "index",
-            Position {
-                index: 1,
-                ..position
-            },
-        ),
+        ("height", Position { height: 2, ..position }),
+        ("kind", Position { height: 0, ..position }),
+        ("parts", Position { parts: 5, ..position }),
+        ("index", Position { index: 1, ..position }),
     ] {
         push(challenge(&vk, &position, &left, &right, &t), what);
     }
     push(challenge(&vk, &position, &right, &left, &t), "order");
-    push(
-        challenge(&vk, &position, &left, &right, &other_point(t)),
-        "comm_t",
-    );
-    push(
-        challenge(&vk, &position, &left, &right, &Commitment::infinity()),
-        "infinite comm_t",
-    );
+    push(challenge(&vk, &position, &left, &right, &other_point(t)), "comm_t");
+    push(challenge(&vk, &position, &left, &right, &Commitment::infinity()), "infinite comm_t");
     for side in 0..2 {
         let source = if side == 0 { &left } else { &right };
         let mut variants = Vec::new();
@@ -108,15 +66,8 @@ fn trap_5_every_input_of_a_fold_moves_its_challenge() {
         variants.push(make(w, e, u, longer));
         variants.push(make(w, e, u, x[..x.len() - 1].to_vec()));
         for (index, variant) in variants.iter().enumerate() {
-            let (left, right) = if side == 0 {
-                (variant, &right)
-            } else {
-                (&left, variant)
-            };
-            push(
-                challenge(&vk, &position, left, right, &t),
-                &format!("{side}/{index}"),
-            );
+            let (left, right) = if side == 0 { (variant, &right) } else { (&left, variant) };
+            push(challenge(&vk, &position, left, right, &t), &format!("{side}/{index}"));
         }
     }
 }
@@ -125,19 +76,10 @@ fn trap_5_every_input_of_a_fold_moves_its_challenge() {
 #[test]
 fn trap_5_lengths_separate_the_vectors() {
     let vk = Scalar::ONE;
-    let position = Position {
-        height: 1,
-        parts: 2,
-        index: 0,
-    };
+    let position = Position { height: 1, parts: 2, index: 0 };
     let make = |x: &[u64]| {
         let x = x.iter().map(|v| Scalar::from(*v)).collect();
-        RelaxedInstance::from_parts(
-            Commitment::infinity(),
-            Commitment::infinity(),
-            Scalar::ZERO,
-            x,
-        )
+        RelaxedInstance::from_parts(Commitment::infinity(), Commitment::infinity(), Scalar::ZERO, x)
     };
     let t = Commitment::infinity();
     // (0,0) · (0,0) · u = 0 looks like five inputs of value 0.
@@ -150,28 +92,10 @@ fn trap_5_lengths_separate_the_vectors() {
 /// Trap 5: the documented layout, word by word: what a contract replays.
 #[test]
 fn trap_5_the_preimage_is_the_documented_one() {
-    let position = Position {
-        height: 0,
-        parts: 3,
-        index: 0,
-    };
+    let position = Position { height: 0, parts: 3, index: 0 };
     assert_eq!(position.kind(), StepKind::StrictStrict);
-    assert_eq!(
-        Position {
-            index: 1,
-            ..position
-        }
-        .kind(),
-        StepKind::RelaxedStrict
-    );
-    assert_eq!(
-        Position {
-            height: 1,
-            ..position
-        }
-        .kind(),
-        StepKind::RelaxedRelaxed
-    );
+    assert_eq!(Position { index: 1, ..position }.kind(), StepKind::RelaxedStrict);
+    assert_eq!(Position { height: 1, ..position }.kind(), StepKind::RelaxedRelaxed);
     let x = vec![Scalar::from(5), -Scalar::ONE];
     let w = WORLD.params.commit(&[Scalar::ONE]);
     let infinity = Commitment::infinity();
@@ -224,16 +148,8 @@ fn trap_7_the_opening_point_follows_every_commitment() {
     // Same inputs, another satisfying witness: only comm_W differs.
     let mut c = a.clone();
     c[1].w = WORLD.synthetic.witness(&a[1].x, Some(555));
-    let points: Vec<_> = [a, b, c]
-        .iter()
-        .map(|leaves| {
-            verify(leaves, &prove(leaves))
-                .unwrap()
-                .opening()
-                .point
-                .clone()
-        })
-        .collect();
+    let points: Vec<_> =
+        [a, b, c].iter().map(|leaves| verify(leaves, &prove(leaves)).unwrap().opening().point.clone()).collect();
     for i in 0..3 {
         assert_eq!(points[i].len(), LOG_SIZE as usize);
         for j in 0..i {
@@ -254,9 +170,7 @@ fn trap_7_powers_beyond_the_size_are_of_no_use() {
     let higher = Key::development(LOG_SIZE + 1).unwrap();
     assert_eq!(higher.to_bytes().len() - bytes.len(), 64 << LOG_SIZE);
     // A key with more powers than the shape needs is not accepted.
-    let setup = Setup::Development {
-        digest: higher.digest(),
-    };
+    let setup = Setup::Development { digest: higher.digest() };
     let shape = PaddedShape::new(&WORLD.synthetic.shape, LOG_SIZE).unwrap();
     let refused = ProofParams::new(shape, higher.clone(), &setup);
     assert!(matches!(refused, Err(ShapeError::KeySize { .. })));
@@ -275,32 +189,19 @@ fn trap_7_powers_beyond_the_size_are_of_no_use() {
 #[test]
 fn trap_8_development_keys_are_refused_by_a_ceremony_genesis() {
     let key = Key::development(LOG_SIZE).unwrap();
-    let ceremony = Setup::Ceremony {
-        digest: key.digest(),
-    };
+    let ceremony = Setup::Ceremony { digest: key.digest() };
     let shape = || PaddedShape::new(&WORLD.synthetic.shape, LOG_SIZE).unwrap();
-    let refused = |result: Result<(), ShapeError>| {
-        matches!(
-            result,
-            Err(ShapeError::Key(KeyError::DevelopmentKeyOnCeremony))
-        )
-    };
-    assert!(refused(
-        ProofParams::new(shape(), key.clone(), &ceremony).map(|_| ())
-    ));
-    assert!(refused(
-        VerifierParams::new(&shape(), key.header(), &ceremony).map(|_| ())
-    ));
+    let refused =
+        |result: Result<(), ShapeError>| matches!(result, Err(ShapeError::Key(KeyError::DevelopmentKeyOnCeremony)));
+    assert!(refused(ProofParams::new(shape(), key.clone(), &ceremony).map(|_| ())));
+    assert!(refused(VerifierParams::new(&shape(), key.header(), &ceremony).map(|_| ())));
     // Bytes that call themselves a ceremony's do not load with the declared tau.
     let mut bytes = key.to_bytes();
     bytes[4] = 1;
     assert!(matches!(Key::from_bytes(&bytes), Err(KeyError::TauH)));
     // The genesis' digest decides which development key.
     let other = Setup::Development { digest: [1; 32] };
-    assert!(matches!(
-        ProofParams::new(shape(), key, &other),
-        Err(ShapeError::Key(KeyError::Digest { .. }))
-    ));
+    assert!(matches!(ProofParams::new(shape(), key, &other), Err(ShapeError::Key(KeyError::Digest { .. }))));
 }
 
 /// Section 3.2: another satisfying witness of the same inputs is valid but not
@@ -315,18 +216,9 @@ fn trap_another_satisfying_witness_is_not_canonical() {
         assert_ne!(other[index], canonical[index]);
         let proof = prove(&other);
         let accepted = verify(&canonical, &proof).unwrap();
-        assert!(matches!(
-            check_canonical(params.verifier(), &canonical, &accepted),
-            Err(VerifyError::NotCanonical)
-        ));
-        assert!(matches!(
-            check_recommitted(params, &canonical, &proof),
-            Err(ProveError::WitnessMismatch)
-        ));
-        assert!(matches!(
-            NodeWitness::from_leaves(params, &accepted, &canonical),
-            Err(ProveError::WitnessMismatch)
-        ));
+        assert!(matches!(check_canonical(params.verifier(), &canonical, &accepted), Err(VerifyError::NotCanonical)));
+        assert!(matches!(check_recommitted(params, &canonical, &proof), Err(ProveError::WitnessMismatch)));
+        assert!(matches!(NodeWitness::from_leaves(params, &accepted, &canonical), Err(ProveError::WitnessMismatch)));
         check_canonical(params.verifier(), &other, &accepted).unwrap();
         check_recommitted(params, &other, &proof).unwrap();
     }
@@ -340,15 +232,9 @@ fn trap_canonical_inputs_are_compared() {
     let params = WORLD.params.verifier();
     let mut changed = canonical.clone();
     changed[1].x[2] += Scalar::ONE;
-    assert!(matches!(
-        check_canonical(params, &changed, &accepted),
-        Err(VerifyError::NotCanonical)
-    ));
+    assert!(matches!(check_canonical(params, &changed, &accepted), Err(VerifyError::NotCanonical)));
     for wrong in [&canonical[..1], &[]] {
-        assert!(matches!(
-            check_canonical(params, wrong, &accepted),
-            Err(VerifyError::Form(_))
-        ));
+        assert!(matches!(check_canonical(params, wrong, &accepted), Err(VerifyError::Form(_))));
     }
 }
 
@@ -366,13 +252,8 @@ fn trap_padding_variables_are_pinned_too() {
     assert_eq!(products.first_violation(), None);
     let comm_w = params.commit(&padded);
     let leaf = crate::proof::fold::LeafInstance { comm_w, x };
-    let root =
-        RootProof::prove(params, &leaf.relax(), padded, products.error(Scalar::ONE)).unwrap();
-    let proof = ItemProof {
-        comm_w: vec![comm_w],
-        comm_t: vec![],
-        root,
-    };
+    let root = RootProof::prove(params, &leaf.relax(), padded, products.error(Scalar::ONE)).unwrap();
+    let proof = ItemProof { comm_w: vec![comm_w], comm_t: vec![], root };
     let accepted = verify(&canonical, &proof).unwrap();
     assert!(check_canonical(params.verifier(), &canonical, &accepted).is_err());
     assert!(check_recommitted(params, &canonical, &proof).is_err());
@@ -391,28 +272,18 @@ fn trap_a_root_with_u_zero_is_rejected() {
     assert!(matches!(result, Err(VerifyError::ZeroU)));
     // The same vectors are fine with u = 1, so u is what was refused.
     let root = RootProof::prove(params, &with_u(Scalar::ONE), zero.clone(), zero).unwrap();
-    root.verify(params.verifier(), &with_u(Scalar::ONE))
-        .unwrap();
+    root.verify(params.verifier(), &with_u(Scalar::ONE)).unwrap();
 }
 
 /// Section 3: infinity is honest. All-idle segments and identical segments.
 #[test]
 fn trap_idle_and_identical_segments_fold() {
-    let idle = LeafWitness {
-        w: vec![Scalar::ZERO; PLAN.vars],
-        x: vec![Scalar::ZERO; PLAN.io],
-    };
+    let idle = LeafWitness { w: vec![Scalar::ZERO; PLAN.vars], x: vec![Scalar::ZERO; PLAN.io] };
     let busy = leaf(5, 0);
     let infinity = Commitment::infinity();
     let all_idle = vec![idle.clone(); 3];
     let proof = prove(&all_idle);
-    assert!(
-        proof
-            .comm_w
-            .iter()
-            .chain(&proof.comm_t)
-            .all(|c| *c == infinity)
-    );
+    assert!(proof.comm_w.iter().chain(&proof.comm_t).all(|c| *c == infinity));
     let accepted = verify(&all_idle, &proof).unwrap();
     check_canonical(WORLD.params.verifier(), &all_idle, &accepted).unwrap();
     assert_eq!(ItemProof::decode(&proof.encode(), LOG_SIZE).unwrap(), proof);
@@ -438,38 +309,21 @@ fn trap_one_bad_leaf_spoils_the_root() {
     for bad in 0..3 {
         let mut leaves = leaves(6, 3);
         leaves[bad].w[PLAN.free + 2] += Scalar::ONE;
-        let instances: Vec<LeafInstance> = leaves
-            .iter()
-            .enumerate()
-            .map(|(i, l)| l.commit(params, i).unwrap())
-            .collect();
-        let products =
-            |i: usize| Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap();
+        let instances: Vec<LeafInstance> =
+            leaves.iter().enumerate().map(|(i, l)| l.commit(params, i).unwrap()).collect();
+        let products = |i: usize| Products::new(params, &leaves[i].w, Scalar::ONE, &leaves[i].x).unwrap();
         let mut folding = start_item(params.verifier(), &instances).unwrap();
         let mut running = products(0);
         let mut comm_t = Vec::new();
         for (index, instance) in instances.iter().enumerate().skip(1) {
             let part = leaf_part(instance);
-            comm_t.push(fold_in(
-                params,
-                &mut folding,
-                &mut running,
-                &part,
-                &products(index),
-            ));
+            comm_t.push(fold_in(params, &mut folding, &mut running, &part, &products(index)));
         }
         let node = folding.finish();
         // The error vector that makes the root satisfied is not the one committed to.
         let root = prove_root(params, &node, running).unwrap();
-        assert_eq!(
-            fold_item(params.verifier(), &instances, &comm_t).unwrap(),
-            node
-        );
-        let proof = ItemProof {
-            comm_w: instances.iter().map(|i| i.comm_w).collect(),
-            comm_t,
-            root,
-        };
+        assert_eq!(fold_item(params.verifier(), &instances, &comm_t).unwrap(), node);
+        let proof = ItemProof { comm_w: instances.iter().map(|i| i.comm_w).collect(), comm_t, root };
         assert!(verify(&leaves, &proof).is_err(), "leaf {bad}");
     }
 }

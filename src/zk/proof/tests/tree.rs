@@ -22,11 +22,7 @@ impl Item {
         let leaves = leaves(seed, count);
         let proof = prove(&leaves);
         let accepted = verify(&leaves, &proof).unwrap();
-        Self {
-            leaves,
-            proof,
-            accepted,
-        }
+        Self { leaves, proof, accepted }
     }
 
     fn witness(&self) -> NodeWitness {
@@ -34,10 +30,7 @@ impl Item {
     }
 
     fn tree(&self) -> ProofTree {
-        ProofTree::Item {
-            leaves: self.proof.leaves(&inputs(&self.leaves)).unwrap(),
-            comm_t: self.proof.comm_t.clone(),
-        }
+        ProofTree::Item { leaves: self.proof.leaves(&inputs(&self.leaves)).unwrap(), comm_t: self.proof.comm_t.clone() }
     }
 }
 
@@ -50,18 +43,13 @@ fn accept(nodes: &[&FoldedNode], proof: &AggregateProof) -> Result<VerifiedNode,
 }
 
 fn tree_of(children: Vec<ProofTree>, proof: &AggregateProof) -> ProofTree {
-    ProofTree::Aggregate {
-        children,
-        comm_t: proof.comm_t.clone(),
-    }
+    ProofTree::Aggregate { children, comm_t: proof.comm_t.clone() }
 }
 
 #[test]
 fn two_levels_of_aggregation_verify_from_the_leaves_alone() {
     let params = WORLD.params.verifier();
-    let items: Vec<_> = [(1, 3), (2, 1), (3, 3), (4, 2)]
-        .map(|(s, n)| Item::new(s, n))
-        .into();
+    let items: Vec<_> = [(1, 3), (2, 1), (3, 3), (4, 2)].map(|(s, n)| Item::new(s, n)).into();
     let lower: Vec<_> = items
         .chunks(2)
         .map(|pair| {
@@ -76,16 +64,12 @@ fn two_levels_of_aggregation_verify_from_the_leaves_alone() {
             (leaves, accepted, tree)
         })
         .collect();
-    let witnesses = lower.iter().map(|(leaves, accepted, _)| {
-        NodeWitness::from_leaves(&WORLD.params, accepted, leaves).unwrap()
-    });
+    let witnesses =
+        lower.iter().map(|(leaves, accepted, _)| NodeWitness::from_leaves(&WORLD.params, accepted, leaves).unwrap());
     let top = aggregate(witnesses.collect());
     let nodes: Vec<_> = lower.iter().map(|l| l.1.node()).collect();
     let accepted = accept(&nodes, &top).unwrap();
-    assert_eq!(
-        (accepted.node().height(), accepted.node().weights().len()),
-        (2, 9)
-    );
+    assert_eq!((accepted.node().height(), accepted.node().weights().len()), (2, 9));
     let tree = tree_of(lower.iter().map(|l| l.2.clone()).collect(), &top);
     assert_eq!(verify_tree(params, &tree, &top.root).unwrap(), accepted);
 
@@ -93,19 +77,9 @@ fn two_levels_of_aggregation_verify_from_the_leaves_alone() {
     for item in 0..4 {
         for change in 0..4 {
             let mut changed = tree.clone();
-            let ProofTree::Aggregate { children, .. } = &mut changed else {
-                unreachable!()
-            };
-            let ProofTree::Aggregate { children, comm_t } = &mut children[item / 2] else {
-                unreachable!()
-            };
-            let ProofTree::Item {
-                leaves,
-                comm_t: item_t,
-            } = &mut children[item % 2]
-            else {
-                unreachable!()
-            };
+            let ProofTree::Aggregate { children, .. } = &mut changed else { unreachable!() };
+            let ProofTree::Aggregate { children, comm_t } = &mut children[item / 2] else { unreachable!() };
+            let ProofTree::Item { leaves, comm_t: item_t } = &mut children[item % 2] else { unreachable!() };
             match change {
                 0 => leaves[0].x[0] += Scalar::ONE,
                 1 => leaves[0].comm_w = other_point(leaves[0].comm_w),
@@ -115,10 +89,7 @@ fn two_levels_of_aggregation_verify_from_the_leaves_alone() {
                     None => continue,
                 },
             }
-            assert!(
-                verify_tree(params, &changed, &top.root).is_err(),
-                "{item} {change}"
-            );
+            assert!(verify_tree(params, &changed, &top.root).is_err(), "{item} {change}");
         }
     }
     // A lower root is no proof of the upper tree, nor the reverse.
@@ -139,20 +110,14 @@ fn aggregates_are_bound_to_order_and_children() {
     swapped.comm_t.swap(0, 1);
     assert!(accept(&nodes, &swapped).is_err());
     for (name, root) in tampered_roots(&proof.root) {
-        let changed = AggregateProof {
-            root,
-            ..proof.clone()
-        };
+        let changed = AggregateProof { root, ..proof.clone() };
         assert!(accept(&nodes, &changed).is_err(), "{name}");
     }
     for count in [0, 1, 3] {
         let mut changed = proof.clone();
         changed.comm_t.resize(count, Commitment::infinity());
         let result = accept(&nodes, &changed);
-        assert!(matches!(
-            result,
-            Err(VerifyError::Form(FormError::CrossTerms { .. }))
-        ));
+        assert!(matches!(result, Err(VerifyError::Form(FormError::CrossTerms { .. }))));
     }
     let again = aggregate(items.iter().map(Item::witness).collect());
     assert_eq!(again.encode(), proof.encode());
@@ -162,10 +127,7 @@ fn aggregates_are_bound_to_order_and_children() {
 fn the_number_of_children_and_the_height_are_bounded() {
     let item = Item::new(20, 1);
     let node = item.accepted.node();
-    let empty = AggregateProof {
-        comm_t: vec![],
-        root: item.proof.root.clone(),
-    };
+    let empty = AggregateProof { comm_t: vec![], root: item.proof.root.clone() };
     let form = |result| match result {
         Err(VerifyError::Form(form)) => form,
         other => panic!("{other:?}"),
@@ -175,23 +137,14 @@ fn the_number_of_children_and_the_height_are_bounded() {
     // A chain of one-child aggregates: the instance stays, the height grows.
     let mut tree = item.tree();
     for height in 1..=8 {
-        tree = ProofTree::Aggregate {
-            children: vec![tree],
-            comm_t: vec![],
-        };
+        tree = ProofTree::Aggregate { children: vec![tree], comm_t: vec![] };
         let node = tree.fold(WORLD.params.verifier()).unwrap();
         assert_eq!(node.height(), height);
     }
     let top = tree.fold(WORLD.params.verifier()).unwrap();
-    assert_eq!(
-        form(accept(&[&top], &empty)),
-        FormError::Height { max: 8, found: 9 }
-    );
+    assert_eq!(form(accept(&[&top], &empty)), FormError::Height { max: 8, found: 9 });
     for _ in 0..3 {
-        tree = ProofTree::Aggregate {
-            children: vec![tree],
-            comm_t: vec![],
-        };
+        tree = ProofTree::Aggregate { children: vec![tree], comm_t: vec![] };
         let error = tree.fold(WORLD.params.verifier()).unwrap_err();
         assert!(matches!(error, FormError::Height { .. }));
     }
@@ -221,16 +174,9 @@ fn wrong_witnesses_are_typed_errors() {
     let result = prove_aggregate_with(params, &nodes, &mut |_| Ok(a.witness()), &mut keep_going);
     assert!(matches!(result, Err(ProveError::WitnessMismatch)));
     let cancelled = prove_aggregate(params, vec![a.witness(), b.witness()], &mut |stage| {
-        if stage == Stage::Spartan {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if stage == Stage::Spartan { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(
-        cancelled,
-        Err(ProveError::Cancelled(Stage::Spartan))
-    ));
+    assert!(matches!(cancelled, Err(ProveError::Cancelled(Stage::Spartan))));
 }
 
 #[test]
@@ -238,47 +184,26 @@ fn the_number_of_leaves_under_a_node_is_bounded() {
     use crate::proof::fold::{LEAVES_MAX, LeafInstance, PARTS_MAX, fold_aggregate, fold_item};
     let params = WORLD.params.verifier();
     let infinity = Commitment::infinity();
-    let leaf = LeafInstance {
-        comm_w: infinity,
-        x: vec![Scalar::ZERO; PLAN.io],
-    };
+    let leaf = LeafInstance { comm_w: infinity, x: vec![Scalar::ZERO; PLAN.io] };
     let t = [infinity; PARTS_MAX - 1];
     let item = fold_item(params, &vec![leaf; PARTS_MAX], &t).unwrap();
     let lower = fold_aggregate(params, &[&item; PARTS_MAX], &t).unwrap();
     let fits = LEAVES_MAX / lower.weights().len();
     fold_aggregate(params, &vec![&lower; fits], &t[..fits - 1]).unwrap();
     let error = fold_aggregate(params, &vec![&lower; fits + 1], &t[..fits]).unwrap_err();
-    assert!(matches!(
-        error,
-        FormError::Parts {
-            max: LEAVES_MAX,
-            ..
-        }
-    ));
+    assert!(matches!(error, FormError::Parts { max: LEAVES_MAX, .. }));
 }
 
 #[test]
 fn nodes_of_another_shape_are_refused() {
     use crate::proof::fold::{LeafInstance, fold_item};
-    let plan = Plan {
-        io: PLAN.io + 1,
-        ..PLAN
-    };
+    let plan = Plan { io: PLAN.io + 1, ..PLAN };
     let shape = PaddedShape::new(&Synthetic::new(plan, 1).shape, LOG_SIZE).unwrap();
     let other = ProofParams::development(shape).unwrap();
-    let leaf = LeafInstance {
-        comm_w: Commitment::infinity(),
-        x: vec![Scalar::ZERO; plan.io],
-    };
+    let leaf = LeafInstance { comm_w: Commitment::infinity(), x: vec![Scalar::ZERO; plan.io] };
     let foreign = fold_item(other.verifier(), &[leaf], &[]).unwrap();
     let item = Item::new(40, 1);
-    let proof = AggregateProof {
-        comm_t: vec![Commitment::infinity()],
-        root: item.proof.root,
-    };
+    let proof = AggregateProof { comm_t: vec![Commitment::infinity()], root: item.proof.root };
     let result = accept(&[item.accepted.node(), &foreign], &proof);
-    assert!(matches!(
-        result,
-        Err(VerifyError::Form(FormError::PublicInputs { leaf: 1, .. }))
-    ));
+    assert!(matches!(result, Err(VerifyError::Form(FormError::PublicInputs { leaf: 1, .. }))));
 }

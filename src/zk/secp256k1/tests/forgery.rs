@@ -30,10 +30,7 @@ fn honest(seed: u64) -> SignatureValues {
 /// The number of broken constraints per chunk.
 fn broken(values: &SignatureValues) -> Vec<usize> {
     let (chunks, _) = chain_of(values.clone()).unwrap();
-    chunks
-        .iter()
-        .map(|c| shape().failures(&synthesize(c).0).len())
-        .collect()
+    chunks.iter().map(|c| shape().failures(&synthesize(c).0).len()).collect()
 }
 
 /// Values for a point R (its abscissa need not be below n) and a key Q with
@@ -43,20 +40,12 @@ fn recovered(r: Affine, s: &BigUint, z: &BigUint) -> SignatureValues {
     let r_mod = biguint(&r.x.0) % &n;
     let (u1, u2) = (z * inverse(s) % &n, &r_mod * inverse(s) % &n);
     // Q from R with our own double-and-add on independent offsets.
-    let key = (multiply(r, &(s * inverse(&r_mod) % &n)))
-        .add(multiply(GENERATOR, &(z * inverse(&r_mod) % &n)).neg())
-        .unwrap();
+    let key =
+        (multiply(r, &(s * inverse(&r_mod) % &n))).add(multiply(GENERATOR, &(z * inverse(&r_mod) % &n)).neg()).unwrap();
     with_key(r, key, s, z, &u1, &u2)
 }
 
-fn with_key(
-    r: Affine,
-    q: Affine,
-    s: &BigUint,
-    z: &BigUint,
-    u1: &BigUint,
-    u2: &BigUint,
-) -> SignatureValues {
+fn with_key(r: Affine, q: Affine, s: &BigUint, z: &BigUint, u1: &BigUint, u2: &BigUint) -> SignatureValues {
     let n = order();
     let components = short_multipliers(u2);
     let lambda = biguint(&ENDO_LAMBDA);
@@ -120,9 +109,7 @@ fn high_s_is_refused() {
 
 #[test]
 fn r_beyond_the_order_is_refused() {
-    let r = (0..)
-        .find_map(|i| Affine::lift(Fe(words(&(order() + i as u64)))))
-        .unwrap();
+    let r = (1u64..).find_map(|i| Affine::lift(Fe(words(&(order() + i))))).unwrap();
     let broken = broken(&recovered(r, &BigUint::from(77u32), &BigUint::from(3u32)));
     assert!(broken[0] > 0 && broken[0] <= 2, "{broken:?}");
     assert!(broken[1..].iter().all(|b| *b == 0));
@@ -186,10 +173,7 @@ fn non_canonical_keys_are_refused() {
         .find_map(|y| {
             let cube = Fe::from_u64(y).square().sub(Fe::from_u64(7));
             let x = Fe(words(&biguint(&cube.0).modpow(&exponent, &p)));
-            (x.square().mul(x) == cube).then_some(Affine {
-                x,
-                y: Fe::from_u64(y),
-            })
+            (x.square().mul(x) == cube).then_some(Affine { x, y: Fe::from_u64(y) })
         })
         .unwrap();
     let mut values = signed_for(q);
@@ -231,13 +215,27 @@ fn scalars_must_fit_the_signature() {
     values.z = words(&z);
     let b = broken(&values);
     assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
-    // Residues of α or β that are not those of the components.
-    let mut values = honest(35);
-    values.alpha[0] ^= 1;
-    assert!(broken(&values)[0] > 0);
-    let mut values = honest(35);
-    values.beta[0] ^= 1;
-    assert!(broken(&values)[0] > 0);
+    // Residues that are not those of the components: α' = 2α with s' = 2s,
+    // and β' = 2β with s' = s/2, z' = z/2. One relation each (4 equations).
+    let half = inverse(&BigUint::from(2u32));
+    for seed in 35.. {
+        let (mut first, mut second) = (honest(seed), honest(seed));
+        let s = biguint(&first.s);
+        let (twice, halved) = (words(&(&s * 2u32 % &n)), words(&(&s * &half % &n)));
+        if !at_most(&twice, &HALF_N) || !at_most(&halved, &HALF_N) {
+            continue;
+        }
+        first.s = twice;
+        first.alpha = words(&(biguint(&first.alpha) * 2u32 % &n));
+        second.s = halved;
+        second.z = words(&(biguint(&second.z) * &half % &n));
+        second.beta = words(&(biguint(&second.beta) * 2u32 % &n));
+        for values in [first, second] {
+            let b = broken(&values);
+            assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
+        }
+        break;
+    }
 }
 
 /// A wrong key, the other R, or a wrong k that fits a made-up hash end at
@@ -300,14 +298,32 @@ fn chains_have_all_parts() {
 #[test]
 fn states_are_bound() {
     let other = chunks(39);
+    // Another signature's chain under this signature: only the rows of the
+    // current state fail, one per element that differs.
+    let mut lie = other[0].clone();
+    lie.signature = chunks(38)[0].signature.clone();
+    let (mine, theirs) = (chunks(38)[0].state.message(), other[0].state.message());
+    let differing = mine.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+    assert!(differing >= 10);
+    // The message has the second chunk's words last; the own words are the
+    // first here, and the last chunk's are not in it.
+    let (z, _) = synthesize(&lie);
+    let words_beyond = WORDS;
+    // The provided key is that of the signature section, so `sig` differs too.
+    let sig = chunks(38)[0].sig();
+    let provided = sig.iter().zip(other[0].sig()).filter(|(a, b)| **a != *b).count();
+    let sig_rows = if lie.sig() == sig { 0 } else { provided };
+    assert_eq!(shape().failures(&z).len(), differing + words_beyond + sig_rows);
     for part in 0..PARTS {
         let honest = chunks(38)[part].clone();
-        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 6] = [
+        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 8] = [
             |c, o| c.state.r_x = o.state.r_x,
             |c, o| c.state.p1_y = o.state.p1_y,
+            |c, _| c.state.r_flip = -c.state.r_flip,
             |c, o| c.state.q_x = o.state.q_x,
             |c, o| c.state.p3_y = o.state.p3_y,
-            |c, o| (c.state.acc, c.state.acc_y) = (chunk_acc(o), o.state.acc_y),
+            |c, _| c.state.q_flip = -c.state.q_flip,
+            |c, o| (c.state.acc, c.state.acc_y) = (o.state.acc, o.state.acc_y),
             |c, _| c.state.steps[0] ^= 1,
         ];
         for edit in edits {
@@ -319,18 +335,12 @@ fn states_are_bound() {
             for i in 0..STATE_WIDTH {
                 let sent = next.message();
                 let (mut z, ports) = synthesize(&honest);
-                let Index::Aux(variable) = ports.state_out.1[i].get_variable().0 else {
-                    unreachable!()
-                };
+                let Index::Aux(variable) = ports.state_out.1[i].get_variable().0 else { unreachable!() };
                 assert_eq!(z[variable + 1], sent[i]);
                 assert!(shape().notices(&mut z, variable + 1, sent[i] + Scalar::ONE));
             }
         }
     }
-}
-
-fn chunk_acc(chunk: &ChunkWitness) -> Affine {
-    chunk.state.acc
 }
 
 /// The public hash and key are those of the checked signature.
@@ -339,9 +349,7 @@ fn the_provided_signature_is_the_checked_one() {
     let chunk = chunks(40)[0].clone();
     let (mut z, ports) = synthesize(&chunk);
     for element in &ports.sig.1 {
-        let Index::Aux(variable) = element.get_variable().0 else {
-            unreachable!()
-        };
+        let Index::Aux(variable) = element.get_variable().0 else { unreachable!() };
         let value = z[variable + 1] + Scalar::ONE;
         assert!(shape().notices(&mut z, variable + 1, value));
     }

@@ -1,12 +1,12 @@
 //! Gadgets alone: against their native twins, and lying provers.
 
+use super::super::chunk::{endomorphism_pair, enforce_end};
 use super::super::constants::constants;
-use super::super::field::{
-    Bit, Lazy, Limbs, Product, Sum, alloc_bit, enforce_at_most, enforce_different, pow2,
-};
+use super::super::field::{Bit, Lazy, Limbs, Product, Sum, alloc, alloc_bit, enforce_at_most, enforce_different, pow2};
 use super::super::native::*;
 use super::super::order::OrderSum;
 use super::super::point::{Point, build_table, lookup, lookup_generator, reduce};
+use super::super::signature::enforce_on_curve;
 use super::native::affine;
 use super::*;
 use rand::{Rng, SeedableRng};
@@ -39,10 +39,7 @@ fn random_point(rng: &mut ChaCha8Rng) -> Affine {
 }
 
 fn point<CS: ConstraintSystem<Scalar>>(cs: &mut CS, gate: Bit, at: Affine) -> Point {
-    Point {
-        x: Limbs::alloc(cs, at.x.limbs()).unwrap(),
-        ..Point::constant(gate, at)
-    }
+    Point { x: Limbs::alloc(cs, at.x.limbs()).unwrap(), ..Point::constant(gate, at) }
 }
 
 #[test]
@@ -62,6 +59,83 @@ fn additions_are_those_of_the_curve() {
             }),
             0
         );
+    }
+}
+
+/// Provers that follow the formulas from a false native twin. A relation that
+/// fails fails in both of its equations, so the counts tell that every
+/// relation is there: a twin of another ordinate breaks the slopes, a twin
+/// shifted along the chord keeps the slope and breaks the abscissas.
+#[test]
+fn every_relation_of_an_addition_is_needed() {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    let (p, q) = (random_point(&mut rng), random_point(&mut rng));
+    let t = Fe([3, 1, 4, 1]);
+    let (slope, _) = p.chord(q);
+    let other_y = Affine { x: p.x, y: p.y.add(t) };
+    let on_chord = Affine { x: p.x.add(t), y: p.y.add(slope.mul(t)) };
+    for (twin, single, double) in [(other_y, 2, 4), (on_chord, 2, 6)] {
+        let failed = failures!(|cs, gate| {
+            let (mut a, b) = (point(cs, gate, p), point(cs, gate, q));
+            a.at = twin;
+            a.add(cs, gate, &b).unwrap()
+        });
+        assert_eq!(failed, single);
+        let failed = failures!(|cs, gate| {
+            let (mut a, b) = (point(cs, gate, p), point(cs, gate, q));
+            a.at = twin;
+            a.double_add(cs, gate, &b).unwrap()
+        });
+        assert_eq!(failed, double);
+    }
+}
+
+/// The image under the endomorphism is `β·x` of the point's own limbs.
+#[test]
+fn the_endomorphism_is_proven() {
+    let mut rng = ChaCha8Rng::seed_from_u64(25);
+    let p = random_point(&mut rng);
+    for (twin, flip, expected) in [(p, 1, 0), (p, -1, 0), (GENERATOR, 1, 2)] {
+        let failed = failures!(|cs, gate| {
+            let mut a = point(cs, gate, p);
+            a.at = twin;
+            let flip_var = alloc(cs, scalar_from_i128(flip.into())).unwrap();
+            let [_, image] = endomorphism_pair(cs, gate, a, (flip_var, flip)).unwrap();
+            assert_eq!(image.at.y, if flip < 0 { twin.y.neg() } else { twin.y });
+        });
+        assert_eq!(failed, expected);
+    }
+}
+
+/// Both coordinates of the end are compared: its negative shares x, its
+/// image under the endomorphism shares y.
+#[test]
+fn the_end_is_compared_in_both_coordinates() {
+    let end = constants().end;
+    for (at, last, expected) in
+        [(end, true, 0..=0), (end.neg(), true, 1..=2), (end.endo(), true, 6..=8), (end.neg(), false, 0..=0)]
+    {
+        let failed = failures!(|cs, gate| {
+            let is_last = alloc_bit(&mut *cs, last).unwrap();
+            let acc = point(cs, gate, at);
+            enforce_end(cs, gate, is_last, &acc).unwrap()
+        });
+        assert!(expected.contains(&failed), "{failed}");
+    }
+}
+
+/// The square of x in the curve equation is that of the limbs.
+#[test]
+fn the_curve_equation_is_proven() {
+    let mut rng = ChaCha8Rng::seed_from_u64(26);
+    let p = random_point(&mut rng);
+    for (x, y, expected) in [(p.x, p.y, 0), (p.x, p.y.add(Fe::from_u64(1)), 2), (GENERATOR.x, p.y, 4)] {
+        let failed = failures!(|cs, gate| {
+            let limbs = Limbs::alloc(cs, p.x.limbs()).unwrap();
+            let y = Limbs::alloc(cs, y.limbs()).unwrap();
+            enforce_on_curve(cs, gate, (&limbs, x), &y).unwrap()
+        });
+        assert_eq!(failed, expected);
     }
 }
 
@@ -144,8 +218,7 @@ fn both_moduli_of_a_relation_are_needed() {
         // The proof field's order, from -1.
         let bytes = ff::PrimeField::to_repr(&-Scalar::ONE);
         let b: &[u8] = bytes.as_ref();
-        let mut words: [u64; 4] =
-            core::array::from_fn(|i| u64::from_le_bytes(b[8 * i..8 * i + 8].try_into().unwrap()));
+        let mut words: [u64; 4] = core::array::from_fn(|i| u64::from_le_bytes(b[8 * i..8 * i + 8].try_into().unwrap()));
         words[0] += 1;
         words
     };
@@ -161,22 +234,12 @@ fn both_moduli_of_a_relation_are_needed() {
         }
         Fe(out)
     };
-    for (value, expected) in [
-        (honest, 0),
-        (shifted(field), 1),
-        (shifted([0, 1, 0, 0]), 1),
-        (shifted([1, 0, 0, 0]), 2),
-    ] {
+    for (value, expected) in [(honest, 0), (shifted(field), 1), (shifted([0, 1, 0, 0]), 1), (shifted([1, 0, 0, 0]), 2)]
+    {
         let failed = failures!(|cs, gate| {
-            let (a, b) = (
-                Limbs::alloc(cs, a.limbs()).unwrap(),
-                Limbs::alloc(cs, b.limbs()).unwrap(),
-            );
+            let (a, b) = (Limbs::alloc(cs, a.limbs()).unwrap(), Limbs::alloc(cs, b.limbs()).unwrap());
             let product = Product::new(cs, &[(1, &a)], &[(1, &b)]).unwrap();
-            let sum = Sum {
-                products: &[(1, &product)],
-                ..Sum::default()
-            };
+            let sum = Sum { products: &[(1, &product)], ..Sum::default() };
             reduce(cs, gate, value, sum).unwrap()
         });
         assert_eq!(failed, expected, "{value:?}");
@@ -191,9 +254,7 @@ fn ranges_hold_the_heaviest_relation() {
         let double: [i64; 8] = max.map(|l| 2 * l);
         let unit = LazyValue::from_product(&multiply_limbs(&max, &max.map(|l| sign * l)));
         let two = LazyValue::from_product(&multiply_limbs(&double, &max.map(|l| sign * l)));
-        let total = two
-            .add_times(4, &unit)
-            .add_times(8 * sign, &LazyValue::from_limbs(&max));
+        let total = two.add_times(4, &unit).add_times(8 * sign, &LazyValue::from_limbs(&max));
         let q = total.int.quotient_by_p();
         let carry = (total.low + q * i128::from(K)) >> 64;
         assert!(q.unsigned_abs() > 1 << 37 && q.unsigned_abs() < 1 << 38);
@@ -224,8 +285,7 @@ fn lookups_find_every_entry() {
     }
     for index in 0..256 {
         let found = failures!(|cs, gate| {
-            let bits: Vec<Bit> =
-                (0..8).map(|i| alloc_bit(&mut *cs, index >> i & 1 == 1).unwrap()).collect();
+            let bits: Vec<Bit> = (0..8).map(|i| alloc_bit(&mut *cs, index >> i & 1 == 1).unwrap()).collect();
             let found = lookup_generator(cs, gate, &bits).unwrap();
             assert_eq!(found.at, constants().generator[index]);
             assert_eq!(found.x.value, found.at.x.limbs());
@@ -254,37 +314,26 @@ fn relations_modulo_n_agree_with_integers() {
             let failed = failures!(|cs, gate| {
                 let [a, b, c] = [a, b, c].map(|v| Limbs::alloc(cs, limbs_of(&v)).unwrap());
                 let ab = Product::new(cs, &[(1, &a)], &[(1, &b)]).unwrap();
-                OrderSum {
-                    products: &[(sign, &ab)],
-                    values: &[(-sign, &c)],
-                }
-                .enforce_zero_mod_n(cs, gate)
-                .unwrap()
+                OrderSum { products: &[(sign, &ab)], values: &[(-sign, &c)] }.enforce_zero_mod_n(cs, gate).unwrap()
             });
             assert_eq!(failed == 0, expected);
         }
     }
 }
 
-/// A result that is wrong by the field's order or by 2^288 does not pass
-/// modulo n: every one of the four equations is needed.
+/// An error in one group of limbs fails that group's equation and the one in
+/// the proof's field.
 #[test]
 fn every_equation_modulo_n_is_needed() {
     for limb in [0usize, 3, 6] {
         let failed = failures!(|cs, gate| {
             let a = Limbs::alloc(cs, limbs_of(&N)).unwrap();
-            let mut product = Product::new(cs, &[(1, &a)], &[(1, &a)]).unwrap();
+            let product = Product::new(cs, &[(1, &a)], &[(1, &a)]).unwrap();
             // A multiple of n, plus 2^(32·limb).
-            product.value[limb] += 0;
             let mut extra = [0i64; 8];
             extra[limb] = 1;
             let extra = Limbs::alloc(cs, extra).unwrap();
-            OrderSum {
-                products: &[(1, &product)],
-                values: &[(1, &extra)],
-            }
-            .enforce_zero_mod_n(cs, gate)
-            .unwrap()
+            OrderSum { products: &[(1, &product)], values: &[(1, &extra)] }.enforce_zero_mod_n(cs, gate).unwrap()
         });
         assert_eq!(failed, 2, "limb {limb}");
     }

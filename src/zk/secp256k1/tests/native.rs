@@ -59,9 +59,7 @@ fn field_arithmetic_is_that_of_integers_modulo_p() {
 fn wide_integers_are_integers() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let p = BigInt::from(modulus());
-    let of_scalar = |v: Scalar| {
-        BigInt::from_bytes_le(num_bigint::Sign::Plus, ff::PrimeField::to_repr(&v).as_ref())
-    };
+    let of_scalar = |v: Scalar| BigInt::from_bytes_le(num_bigint::Sign::Plus, ff::PrimeField::to_repr(&v).as_ref());
     let field = of_scalar(-Scalar::ONE) + 1;
     for _ in 0..500 {
         let (v, limb) = (rng.r#gen::<i128>() >> rng.gen_range(0..100), rng.gen_range(0..7));
@@ -73,10 +71,7 @@ fn wide_integers_are_integers() {
         let q = i128::from(rng.r#gen::<i64>() >> 20);
         let multiple = Wide::from_i128(q, 8).add(Wide::from_i128(q * i128::from(K), 0).neg());
         assert_eq!(multiple.quotient_by_p(), q);
-        assert_eq!(
-            ((BigInt::from(q) * &p) % &field + &field) % &field,
-            of_scalar(multiple.to_scalar())
-        );
+        assert_eq!(((BigInt::from(q) * &p) % &field + &field) % &field, of_scalar(multiple.to_scalar()));
     }
 }
 
@@ -87,20 +82,13 @@ fn k256_point(point: Affine) -> k256::ProjectivePoint {
         out.splice(0..0, vec![0; 32 - out.len()]);
         out.try_into().unwrap()
     };
-    let encoded = k256::EncodedPoint::from_affine_coordinates(
-        &bytes(point.x).into(),
-        &bytes(point.y).into(),
-        false,
-    );
+    let encoded = k256::EncodedPoint::from_affine_coordinates(&bytes(point.x).into(), &bytes(point.y).into(), false);
     k256::ProjectivePoint::from_encoded_point(&encoded).unwrap()
 }
 
 pub(super) fn affine(point: k256::ProjectivePoint) -> Affine {
     let (x, y) = coordinates(&point);
-    Affine {
-        x: Fe(words_from_be(&x)),
-        y: Fe(words_from_be(&y)),
-    }
+    Affine { x: Fe(words_from_be(&x)), y: Fe(words_from_be(&y)) }
 }
 
 #[test]
@@ -127,8 +115,8 @@ fn constants_are_pinned() {
     let hex = |p: Affine| format!("{:x}", biguint(&p.x.0));
     assert!(c.offset.is_on_curve() && c.start.is_on_curve() && c.end.is_on_curve());
     assert!(!c.offset.y.is_odd() && !c.start.y.is_odd());
-    assert_eq!(hex(c.offset), "OFFSET");
-    assert_eq!(hex(c.start), "START");
+    assert_eq!(hex(c.offset), "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b");
+    assert_eq!(hex(c.start), "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af");
     assert_eq!(biguint(&HALF_N), (order() - 1u32) / 2u32);
 
     // The generator's table and the end, from k256's arithmetic.
@@ -148,11 +136,13 @@ fn constants_are_pinned() {
         }
         assert_eq!(*entry, affine(sum), "entry {i}");
     }
-    let mut end = k256_point(c.start) * power(2 * ROUNDS) + h * (power(2 * ROUNDS) - scalar({
-        let mut one = [0; 32];
-        one[31] = 1;
-        one
-    }));
+    let mut end = k256_point(c.start) * power(2 * ROUNDS)
+        + h * (power(2 * ROUNDS)
+            - scalar({
+                let mut one = [0; 32];
+                one[31] = 1;
+                one
+            }));
     for i in 0..ROUNDS {
         end += h * power(2 * i);
     }
@@ -223,11 +213,7 @@ fn plans_agree_with_k256() {
             1 => signed.key = random_signature(&mut rng).key,
             _ => {}
         }
-        let key = k256::EncodedPoint::from_affine_coordinates(
-            &signed.key.0.into(),
-            &signed.key.1.into(),
-            false,
-        );
+        let key = k256::EncodedPoint::from_affine_coordinates(&signed.key.0.into(), &signed.key.1.into(), false);
         let verifier = k256::ecdsa::VerifyingKey::from_encoded_point(&key).unwrap();
         let signature = k256::ecdsa::Signature::from_scalars(signed.r, signed.s).unwrap();
         let twin = verifier.verify_prehash(&signed.hash, &signature).is_ok();
@@ -259,32 +245,15 @@ fn errors_say_what_is_wrong() {
     assert_eq!(case(&|s| s.r = bytes(n.clone())), SignatureError::ROutOfRange);
     assert_eq!(case(&|s| s.r = [0xff; 32]), SignatureError::ROutOfRange);
     assert_eq!(case(&|s| s.s = [0; 32]), SignatureError::SOutOfRange);
-    assert_eq!(
-        case(&|s| s.s = bytes(&n - BigUint::from_bytes_be(&s.s))),
-        SignatureError::SOutOfRange
-    );
-    assert_eq!(
-        case(&|s| s.s = bytes((&n + 1u32) / 2u32)),
-        SignatureError::SOutOfRange
-    );
+    assert_eq!(case(&|s| s.s = bytes(&n - BigUint::from_bytes_be(&s.s))), SignatureError::SOutOfRange);
+    assert_eq!(case(&|s| s.s = bytes((&n + 1u32) / 2u32)), SignatureError::SOutOfRange);
     // The largest s passes the range and fails the equation.
-    assert_eq!(
-        case(&|s| s.s = bytes((&n - 1u32) / 2u32)),
-        SignatureError::Mismatch
-    );
-    assert_eq!(
-        case(&|s| s.key.0 = bytes(modulus())),
-        SignatureError::NonCanonicalKey
-    );
+    assert_eq!(case(&|s| s.s = bytes((&n - 1u32) / 2u32)), SignatureError::Mismatch);
+    assert_eq!(case(&|s| s.key.0 = bytes(modulus())), SignatureError::NonCanonicalKey);
     assert_eq!(case(&|s| s.key.1 = [0xff; 32]), SignatureError::NonCanonicalKey);
     assert_eq!(case(&|s| s.key.1[31] ^= 1), SignatureError::KeyNotOnCurve);
     assert_eq!(case(&|s| s.key = ([0; 32], [0; 32])), SignatureError::KeyNotOnCurve);
-    let not_abscissa = (2u32..)
-        .find(|x| Affine::lift(Fe::from_u64(u64::from(*x))).is_none())
-        .unwrap();
-    assert_eq!(
-        case(&|s| s.r = bytes(not_abscissa.into())),
-        SignatureError::NoSuchPoint
-    );
+    let not_abscissa = (2u32..).find(|x| Affine::lift(Fe::from_u64(u64::from(*x))).is_none()).unwrap();
+    assert_eq!(case(&|s| s.r = bytes(not_abscissa.into())), SignatureError::NoSuchPoint);
     assert_eq!(case(&|s| s.hash[0] ^= 1), SignatureError::Mismatch);
 }

@@ -1,0 +1,3 @@
+//! Proofs at rest and their verification.
+
+pub mod store;
