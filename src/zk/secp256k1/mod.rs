@@ -35,6 +35,7 @@ mod native;
 mod order;
 mod plan;
 mod point;
+mod relation;
 mod signature;
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,11 @@
 
 use super::super::chunk::{endomorphism_pair, enforce_end};
 use super::super::constants::constants;
-use super::super::field::{
-    Bit, Lazy, Limbs, Product, Sum, alloc, alloc_bit, enforce_at_most, enforce_different, pow2,
-};
+use super::super::field::{Bit, Limbs, alloc, alloc_bit, enforce_at_most, enforce_different, pow2};
 use super::super::native::*;
 use super::super::order::OrderSum;
 use super::super::point::{Point, build_table, lookup, lookup_generator, reduce};
+use super::super::relation::{Lazy, Product, Sum};
 use super::super::signature::enforce_on_curve;
 use super::native::affine;
 use super::*;

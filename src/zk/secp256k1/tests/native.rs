@@ -137,7 +137,10 @@ fn constants_are_pinned() {
         hex(c.offset),
         "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b"
     );
-    assert_eq!(hex(c.start), "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af");
+    assert_eq!(
+        hex(c.start),
+        "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af"
+    );
     assert_eq!(biguint(&HALF_N), (order() - 1u32) / 2u32);
 
     // The generator's table and the end, from k256's arithmetic.
