@@ -16,6 +16,9 @@
 //! (l1 + l2)·(x_P - x') = 2·y_P      x  = l2² - x_P - x'        y = l2·(x_P - x) - y_P
 //! ```
 //!
+//! (`x' != x_P` also follows from the relation of l2, since no point has
+//! `y = 0`; it is enforced all the same.)
+//!
 //! Weights (units of [`relation`](super::relation)): the accumulator has 1 after an
 //! addition (y is taken from the addend's side), then 2 and 3 after two
 //! doublings; table entries have 0 or 1. The heaviest relation is the second
