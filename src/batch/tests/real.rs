@@ -34,7 +34,7 @@ fn a_real_batch_is_accepted_and_any_changed_byte_refused() {
     let start = Instant::now();
     let report = verify(&bytes, &genesis, verifier()).unwrap();
     eprintln!("verified {} bytes in {} ms", bytes.len(), start.elapsed().as_millis());
-    assert_eq!((report.segments, report.items.len(), report.file_bytes), (4, 2, bytes.len()));
+    assert_eq!((report.segments, report.items.len(), report.file_bytes), (crowdfold_zk::SEGMENTS_PER_TRANSFER + 1, 2, bytes.len()));
     assert_eq!(report.validators, [validator().address()]);
     assert_eq!(report.post_root, file.blocks[1].items[0].post_root);
 
@@ -92,7 +92,7 @@ fn the_proof_refuses_what_the_validators_sign() {
     // One bit in each of Spartan's scalars and points that still decodes.
     let whole = real().proof.encode();
     let spartan = whole.len() - 6688;
-    let segments = [3, 1];
+    let segments: Vec<u32> = real().items().map(|(_, item)| item.segments()).collect();
     let mut tried = 0;
     for word in (0..6688 / 32).step_by(13) {
         let mut bytes = whole.clone();
