@@ -176,6 +176,14 @@ impl Genesis {
         Ok(toml::from_str(text)?)
     }
 
+    /// The genesis as a file's text; [`Genesis::from_toml`] gives it back.
+    ///
+    /// # Errors
+    /// When a number has no TOML form: a chain id, time or gas limit above `i64::MAX`.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
     /// Digest of every field, in the order of declaration: what "the same chain" means.
     #[must_use]
     pub fn hash(&self) -> B256 {

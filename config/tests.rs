@@ -140,3 +140,11 @@ fn amounts_are_exact() {
     }
     assert_eq!("1.5 ZKPoW".parse::<Amount>().unwrap().to_string(), "1.5 ZKPoW");
 }
+
+#[test]
+fn a_genesis_survives_its_file() {
+    for text in [DEMO, LOCAL] {
+        let genesis = Genesis::from_toml(text).unwrap();
+        assert_eq!(Genesis::from_toml(&genesis.to_toml().unwrap()).unwrap(), genesis);
+    }
+}

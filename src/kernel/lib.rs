@@ -20,6 +20,7 @@ mod apply_money;
 mod apply_work;
 mod batches;
 mod bounty;
+pub mod certificate;
 pub mod commit;
 pub mod draw;
 mod epoch;

@@ -60,7 +60,7 @@ pub enum Logic {
 pub struct SegmentSlots {
     /// Input of the permutation.
     pub keccak: Option<[u64; 25]>,
-    /// A third of a signature verification.
+    /// A part of a signature verification.
     pub curve: Option<ChunkWitness>,
     /// Tree operations, in order; at most [`TREE_SLOTS`].
     pub tree: Vec<OpWitness>,

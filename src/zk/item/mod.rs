@@ -14,6 +14,7 @@
 
 pub mod aggregate;
 pub mod batch;
+mod batch_codec;
 mod cost;
 mod plan;
 mod proof;

@@ -3,7 +3,7 @@
 //! Everything in an [`ItemInput`] is checked here natively; what passes is
 //! provable. The layout: a transfer's logic and tree operations are in segment
 //! 0, its two permutations in segments 0 and 1, its signature's chunks in
-//! segments 0 to 2; each chunk of a settlement is a segment with its own tree
+//! segments 0 and 1; each chunk of a settlement is a segment with its own tree
 //! operations.
 
 use std::collections::BTreeMap;

@@ -20,12 +20,11 @@
 //! exactly `PARTS` chunks end.
 
 use super::constants::constants;
-use super::field::{
-    Bit, Lazy, Lc, Limbs, Product, Sum, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2,
-};
+use super::field::{Bit, Lc, Limbs, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2};
 use super::native::{Affine, ENDO_BETA, Fe, LazyValue, scalar_from_i128};
 use super::plan::{ChunkWitness, pack_steps};
 use super::point::{Point, build_table, lookup, lookup_generator, reduce};
+use super::relation::{Lazy, Product, Sum};
 use super::signature::{self, Signature};
 use super::{PARTS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS};
 use crate::Scalar;

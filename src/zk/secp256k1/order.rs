@@ -14,8 +14,9 @@
 //! below `2^136`. `|Z| < 2^515 < N·2^288`.
 
 use super::decompose::order;
-use super::field::{Bit, LIMBS, Lc, Limbs, Operand, Product, Term, add_bits, alloc_bits, enforce_zero, pow2};
+use super::field::{Bit, LIMBS, Lc, Limbs, Term, add_bits, alloc_bits, enforce_zero, pow2};
 use super::native::{N, limbs_of, scalar_from_i128};
+use super::relation::{Operand, Product};
 use crate::Scalar;
 use ff::Field;
 use nova_snark::frontend::{ConstraintSystem, SynthesisError};

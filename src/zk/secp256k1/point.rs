@@ -16,7 +16,10 @@
 //! (l1 + l2)·(x_P - x') = 2·y_P      x  = l2² - x_P - x'        y = l2·(x_P - x) - y_P
 //! ```
 //!
-//! Weights (units of [`field`](super::field)): the accumulator has 1 after an
+//! (`x' != x_P` also follows from the relation of l2, since no point has
+//! `y = 0`; it is enforced all the same.)
+//!
+//! Weights (units of [`relation`](super::relation)): the accumulator has 1 after an
 //! addition (y is taken from the addend's side), then 2 and 3 after two
 //! doublings; table entries have 0 or 1. The heaviest relation is the second
 //! doubling's `(l1 + l2)·(x_P - x') - 2·y_P`: 2 + 2·2 = 6.
@@ -25,8 +28,9 @@
 //! 4·(264 + 15 + 90) + 15 + 2 + 6.
 
 use super::constants::{COLUMNS, constants};
-use super::field::{Bit, LIMBS, Lazy, Limbs, Product, Sum, Term, alloc, enforce_different, multiply};
+use super::field::{Bit, LIMBS, Limbs, Term, alloc, enforce_different, multiply};
 use super::native::{Affine, Fe, LazyValue, scalar_from_i128};
+use super::relation::{Lazy, Product, Sum};
 use crate::Scalar;
 use ff::Field;
 use nova_snark::frontend::{ConstraintSystem, SynthesisError};

@@ -4,13 +4,13 @@
 //! other chunks, and whatever it yields is multiplied by the gate again.
 
 use super::field::{
-    Bit, Lazy, Limbs, P_MINUS_1, Product, Sum, Term, add_bits, alloc_bit, alloc_bits, enforce_at_most, enforce_nonzero,
-    multiply,
+    Bit, Limbs, P_MINUS_1, Term, add_bits, alloc_bit, alloc_bits, enforce_at_most, enforce_nonzero, multiply,
 };
 use super::native::{ENDO_LAMBDA, Fe, HALF_N, N, limbs_of, scalar_from_i128};
 use super::order::OrderSum;
 use super::plan::SignatureValues;
 use super::point::reduce;
+use super::relation::{Lazy, Product, Sum};
 use super::{K_WORDS, ROUNDS, STEP_BITS};
 use crate::Scalar;
 use ff::Field;

@@ -284,6 +284,18 @@ fn chains_have_all_parts() {
     first.state.part = 1;
     first.next.as_mut().unwrap().part = 2;
     assert_eq!(shape().failures(&synthesize(&first).0).len(), 1);
+    // Nor by a part that it claims to receive without the selector.
+    let (mut z, ports) = synthesize(&first);
+    let Index::Aux(received) = ports.state_in.1[0].get_variable().0 else { unreachable!() };
+    z[received + 1] = Scalar::ONE;
+    assert_eq!(shape().failures(&z).len(), 1);
+    // Flags in an idle slot break a row of nothing but sel and the flags.
+    for flag in [2, 3] {
+        let mut z = vec![Scalar::ZERO; shape().columns.len()];
+        (z[0], z[flag]) = (Scalar::ONE, Scalar::ONE);
+        let only_flags = |row: &usize| shape().rows[*row].iter().flatten().all(|(i, _)| *i < 4);
+        assert_eq!(shape().failures(&z).iter().filter(|r| only_flags(r)).count(), 1);
+    }
     // A chunk that is first and last at once.
     let (mut z, _) = synthesize(&chunks(37)[0]);
     assert!(shape().notices(&mut z, 3, Scalar::ONE));
