@@ -37,6 +37,12 @@ pub enum SignatureError {
     /// The verification equation does not hold.
     #[error("the signature does not match the hash and the public key")]
     Mismatch,
+    /// An addition of the chain meets two points of one abscissa, so the chain
+    /// proves nothing. The signature may satisfy the equation: whoever chooses
+    /// `R` first (the circuit's offset, say) and then recovers the key from it
+    /// makes such a one for any hash, without knowing any logarithm.
+    #[error("the signature is made of points that the circuit cannot add")]
+    Exceptional,
 }
 
 /// What chunk 0 knows beside its state.
@@ -195,6 +201,22 @@ impl ChunkWitness {
     }
 }
 
+/// Checks that a signature can be proven, which is more than that it is valid:
+/// see [`SignatureError::Exceptional`]. Whoever admits a transaction asks, or
+/// anybody can post one that nobody can prove. Arguments and errors are those
+/// of [`EcdsaPlan::new`].
+///
+/// # Errors
+/// [`SignatureError`].
+pub fn check_signature(
+    hash: [u8; 32],
+    r: [u8; 32],
+    s: [u8; 32],
+    pubkey: ([u8; 32], [u8; 32]),
+) -> Result<(), SignatureError> {
+    EcdsaPlan::new(hash, r, s, pubkey).map(|_| ())
+}
+
 /// A verified signature, cut into the chunks of its proof.
 #[derive(Clone, Debug)]
 pub struct EcdsaPlan {
@@ -324,21 +346,18 @@ impl EcdsaPlan {
             alpha: words_of(&alpha),
             beta: words_of(&residue(components[2], components[3])),
         };
-        [r_point, r_point.neg()]
-            .into_iter()
-            .find_map(|r| {
-                EcdsaPlan::chain(SignatureValues {
-                    r,
-                    ..values.clone()
-                })
-            })
-            .ok_or(SignatureError::Mismatch)
-    }
-
-    /// The chunks, if the chain ends where it must.
-    fn chain(values: SignatureValues) -> Option<EcdsaPlan> {
-        let (chunks, end) = chain_of(values)?;
-        (end == constants().end).then_some(EcdsaPlan { chunks })
+        let mut error = SignatureError::Mismatch;
+        for r in [r_point, r_point.neg()] {
+            match chain_of(SignatureValues {
+                r,
+                ..values.clone()
+            }) {
+                Some((chunks, end)) if end == constants().end => return Ok(EcdsaPlan { chunks }),
+                Some(_) => {}
+                None => error = SignatureError::Exceptional,
+            }
+        }
+        Err(error)
     }
 
     /// The witnesses of the chunks, first to last.
