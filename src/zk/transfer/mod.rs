@@ -73,6 +73,9 @@ pub struct TransferPorts {
     pub sig: [AllocatedNum<Scalar>; 6],
     /// Boolean selector and message, in order.
     pub tree: [(AllocatedNum<Scalar>, [AllocatedNum<Scalar>; 8]); 4],
+    /// The chain id that the environment names and the sender signed for; the
+    /// segment binds it to the statement's.
+    pub chain_id: AllocatedNum<Scalar>,
 }
 
 /// Enforces the statement of a transfer where `sel` is 1.
@@ -125,5 +128,6 @@ pub fn synthesize_transfer<CS: ConstraintSystem<Scalar>>(
         keccak: [payload_port, key_port],
         sig,
         tree,
+        chain_id: env.chain,
     })
 }
