@@ -122,7 +122,6 @@ fn recovered(hash: [u8; 32], x: u64, s: k256::Scalar) -> Option<Signed> {
 /// instead of calling the signature wrong.
 #[test]
 fn signatures_made_of_the_circuits_own_points_are_refused_as_such() {
-    use super::super::check_signature;
     use super::super::constants::constants;
     use k256::elliptic_curve::sec1::FromEncodedPoint;
     let offset = constants().offset;
@@ -141,8 +140,8 @@ fn signatures_made_of_the_circuits_own_points_are_refused_as_such() {
         let signature = k256::ecdsa::Signature::from_scalars(scalar(r), small(s)).unwrap();
         let verifier = k256::ecdsa::VerifyingKey::from_affine(key.to_affine()).unwrap();
         verifier.verify_prehash(&hash, &signature).unwrap();
-        let result = check_signature(hash, r, small(s).to_repr().into(), coordinates(&key));
-        assert_eq!(result, Err(SignatureError::Exceptional));
+        let signed = Signed { hash, r, s: small(s).to_repr().into(), key: coordinates(&key) };
+        assert_eq!(signed.plan().err(), Some(SignatureError::Exceptional));
     }
 }
 
@@ -251,6 +250,9 @@ fn timings() {
     let start = Instant::now();
     let plan = signed.plan().unwrap();
     println!("plan {:?}", start.elapsed());
+    let start = Instant::now();
+    check_signature(signed.hash, signed.r, signed.s, signed.key).unwrap();
+    println!("check {:?}", start.elapsed());
     for chunk in plan.chunks() {
         let start = Instant::now();
         let mut cs = SatisfyingAssignment::<Engine>::new();
