@@ -6,5 +6,6 @@
 pub mod actors;
 pub mod headless;
 pub mod node;
+pub mod params;
 pub mod proofs;
 pub mod rpc;
