@@ -7,7 +7,7 @@ use crate::params::{ONE_BP, Params};
 /// Gas of a plain value transfer: the cheapest transaction there is.
 pub const TRANSFER_GAS: u64 = 21_000;
 /// Proof segments of a plain value transfer.
-pub const TRANSFER_SEGMENTS: u32 = 3;
+pub const TRANSFER_SEGMENTS: u32 = 2;
 
 /// A relation between parameters that does not hold. The operator's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +144,8 @@ impl Params {
     #[must_use]
     pub fn largest_rise(&self) -> u128 {
         let b = &self.bounty;
-        let longest = self.missed_deadline_blocks(self.proving.max_segments_per_item.max(2 * self.batches.max_segments));
+        let longest =
+            self.missed_deadline_blocks(self.proving.max_segments_per_item.max(2 * self.batches.max_segments));
         let bumps = u128::from(longest / b.bump_interval + 1);
         let cap = u128::from(b.max_bounty_multiple_bp);
         let start = cap.saturating_sub(bumps * u128::from(b.bump_rate_bp)).max(ONE_BP.into());
@@ -198,7 +199,7 @@ impl Params {
         range("plugins.initial_registration_work", plugins.initial_registration_work, 1, 1 << 60)?;
         range("plugins.min_registration_work", plugins.min_registration_work, 1, 1 << 60)?;
         range("plugins.registration_recent_blocks", plugins.registration_recent_blocks, 1, 10_000)?;
-        range("batches.max_segments", batches.max_segments, 1, 1 << 12)?; // as many items, which is what a proof holds
+        range("batches.max_segments", batches.max_segments, 1, 1 << 12)?; // at most as many items, which a proof holds
         range("batches.max_age", batches.max_age, 0, COUNT_MAX)?;
         range("batches.aggregation_arity", batches.aggregation_arity, 2, 16)?; // what a proof of a batch admits
         range("settlement.interval", settlement.interval, 1, COUNT_MAX)?;
@@ -226,7 +227,13 @@ impl Params {
     fn check_relations(&self) -> Result<(), ConfigError> {
         use Relation as R;
         let Self { block, fees, proving, bounty, plugins, batches, settlement, .. } = self;
-        let shares = [fees.proposer_share_bp, fees.proving_share_bp, fees.aggregation_share_bp, fees.settlement_share_bp, fees.posting_share_bp];
+        let shares = [
+            fees.proposer_share_bp,
+            fees.proving_share_bp,
+            fees.aggregation_share_bp,
+            fees.settlement_share_bp,
+            fees.posting_share_bp,
+        ];
         let sum: u32 = shares.iter().sum();
         require(sum == ONE_BP, R::SharesSumToOne, sum, ONE_BP)?;
         at_least(block.target_block_time_ms, R::TargetTimeAboveMinimum, block.min_block_time_ms)?;
@@ -238,12 +245,21 @@ impl Params {
         let least = bounty.min_per_segment.units() * u128::from(TRANSFER_SEGMENTS);
         let fee = fees.min_base_fee.units() * u128::from(TRANSFER_GAS);
         at_least(fee * u128::from(fees.proving_share_bp) / u128::from(ONE_BP), R::FeeCoversBounty, least)?;
-        at_most(bounty.min_per_segment.units() * u128::from(proving.max_segments_per_item), R::BaseHoldsLargestItem, bounty.max_base.units())?;
+        at_most(
+            bounty.min_per_segment.units() * u128::from(proving.max_segments_per_item),
+            R::BaseHoldsLargestItem,
+            bounty.max_base.units(),
+        )?;
         at_most(self.largest_rise(), R::RiseWithinPenalty, proving.timeout_penalty.units())?;
         at_least(proving.max_debt.units(), R::DebtHoldsOnePenalty, proving.timeout_penalty.units())?;
         at_least(settlement.withdraw_fee.units(), R::WithdrawPaysItsProof, bounty.min_per_segment.units() * 2)?;
         at_least(plugins.initial_registration_work, R::RegistrationWorkAboveMinimum, plugins.min_registration_work)?;
-        require(plugins.heartbeat_ttl > proving.draw_lag, R::HeartbeatOutlivesDraw, plugins.heartbeat_ttl, proving.draw_lag)?;
+        require(
+            plugins.heartbeat_ttl > proving.draw_lag,
+            R::HeartbeatOutlivesDraw,
+            plugins.heartbeat_ttl,
+            proving.draw_lag,
+        )?;
         let missed = self.missed_deadline_blocks(proving.max_segments_per_item);
         require(proving.open_after > missed, R::OpenAfterOneDeadline, proving.open_after, missed)?;
         at_most(proving.max_segments_per_item, R::ItemFitsBlock, block.max_segments)?;

@@ -34,7 +34,7 @@ mod reliable;
 
 pub use code::{Code, Fault};
 pub use frames::{
-    Answer, ChainStatus, ClientFrame, CloseReason, NodeFrame, Notice, Package, Resume, SessionLimits, Standing,
+    Answer, ChainStatus, ClientFrame, CloseReason, NodeFrame, Notice, Offer, Package, Resume, SessionLimits, Standing,
 };
 pub use reliable::{Reliable, SequenceError};
 

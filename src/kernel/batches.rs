@@ -5,11 +5,12 @@
 //! level with one node. A batch of one item still has a node. A node's task
 //! opens when all its children are accepted.
 
-use alloy_primitives::{Keccak256, keccak256};
+use alloy_primitives::keccak256;
 use crowdfold_config::Params;
 use crowdfold_events::{Address, B256, BatchIndex, CommitSignature, Event, ItemIndex, Zkpow, event::TaskKind};
 
 use crate::{
+    certificate::{BatchData, CertifiedBatch},
     commit,
     faults::{MessageFault, Refusal},
     fees::least_base,
@@ -64,46 +65,30 @@ impl State {
     /// Digest of the items of a batch: transactions or entries, sender and environment of each.
     #[must_use]
     pub fn batch_data_hash(&self, batch: &Batch) -> B256 {
-        let mut hasher = Keccak256::new();
-        hasher.update(b"crowdfold/batch-data/1");
+        let mut data = BatchData::default();
         for index in batch.first_item.0..batch.first_item.0 + u64::from(batch.items) {
             if let Some(item) = self.items.get(&ItemIndex(index)) {
-                hasher.update(item.data_hi);
-                hasher.update(item.data_lo);
-                hasher.update(item.sender);
-                hasher.update(item.env);
+                data.item(&item.data_hi, &item.data_lo, &item.sender, &item.env);
             }
         }
-        hasher.finalize()
+        data.finish()
     }
 
     /// What validators sign to certify a batch; `None` for an unknown or unproven batch.
-    ///
-    /// Binds the chain, the L1 chain and contract, the rules, the items and
-    /// roots of the batch, its data, the hash of the header of the block in
-    /// which it was closed, its proof and the next validator set.
     #[must_use]
     pub fn certificate_digest(&self, index: BatchIndex) -> Option<B256> {
         let batch = self.batches.get(&index)?;
-        let proof = batch.proof?;
-        let genesis = &self.genesis;
-        let mut hasher = Keccak256::new();
-        hasher.update(b"crowdfold/certificate/1");
-        hasher.update(genesis.hash);
-        hasher.update(genesis.genesis.chain_id.to_be_bytes());
-        hasher.update(genesis.genesis.l1.chain_id.to_be_bytes());
-        hasher.update(genesis.genesis.l1.contract);
-        hasher.update(genesis.genesis.rules_version.to_be_bytes());
-        hasher.update(index.0.to_be_bytes());
-        hasher.update(batch.first_item.0.to_be_bytes());
-        hasher.update(batch.items.to_be_bytes());
-        hasher.update(batch.pre_root);
-        hasher.update(batch.post_root);
-        hasher.update(self.batch_data_hash(batch));
-        hasher.update(proof);
-        hasher.update(batch.last_header);
-        hasher.update(commit::validators_hash(genesis));
-        Some(hasher.finalize())
+        let certified = CertifiedBatch {
+            batch: index,
+            first_item: batch.first_item,
+            items: batch.items,
+            pre_root: batch.pre_root,
+            post_root: batch.post_root,
+            data: self.batch_data_hash(batch),
+            proof: batch.proof?,
+            last_header: batch.last_header,
+        };
+        Some(certified.digest(&self.genesis))
     }
 }
 
@@ -113,7 +98,12 @@ impl Run<'_> {
         while let Some((items, segments)) = self.ripe_run() {
             let first_item = self.state.market.next_batch_item;
             let last = ItemIndex(first_item.0 + u64::from(items) - 1);
-            let roots = self.state.items.get(&first_item).zip(self.state.items.get(&last)).map(|(a, b)| (a.pre_root, b.post_root));
+            let roots = self
+                .state
+                .items
+                .get(&first_item)
+                .zip(self.state.items.get(&last))
+                .map(|(a, b)| (a.pre_root, b.post_root));
             let Some((pre_root, post_root)) = roots else { return };
             let batch = self.state.market.next_batch;
             self.emit(Event::BatchClosed { batch, first_item, items, segments, pre_root, post_root });
@@ -172,14 +162,20 @@ impl Run<'_> {
         }
         let parent = position / arity;
         let (first, count) = child_range(batch.items, arity, level + 1, parent);
-        let complete = (first..first + count).all(|p| batch.nodes.get(&(level, p)).is_some_and(|n| n.accepted.is_some()));
+        let complete =
+            (first..first + count).all(|p| batch.nodes.get(&(level, p)).is_some_and(|n| n.accepted.is_some()));
         if complete {
             self.open_node(index, level + 1, parent);
         }
     }
 
     /// Batches are certified in order, because each certified validator set names the next.
-    pub(crate) fn check_certificate(&self, sender: Address, index: BatchIndex, signatures: &[CommitSignature]) -> Result<Result<(), Refusal>, MessageFault> {
+    pub(crate) fn check_certificate(
+        &self,
+        sender: Address,
+        index: BatchIndex,
+        signatures: &[CommitSignature],
+    ) -> Result<Result<(), Refusal>, MessageFault> {
         if !self.state.genesis.genesis.validators.iter().any(|v| v.address == sender) {
             return Err(MessageFault::UnknownSender(sender));
         }

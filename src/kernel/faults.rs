@@ -235,6 +235,14 @@ pub enum MessageFault {
         /// What the verifier says.
         fault: ProofFault,
     },
+    /// More signatures than validators, or one that is not 65 bytes.
+    #[error("a certificate of {found} signatures, at most {most} of 65 bytes each are possible")]
+    CertificateSize {
+        /// Signatures in the message.
+        found: usize,
+        /// Number of validators.
+        most: usize,
+    },
     /// The certificate is not one.
     #[error("certificate: {0}")]
     Certificate(#[from] CommitFault),
@@ -246,7 +254,11 @@ impl MessageFault {
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::SenderLimit(_) | Self::BlockLimit | Self::ProofBudget | Self::RankedOut | Self::InvalidProof { fault: ProofFault::Missing, .. }
+            Self::SenderLimit(_)
+                | Self::BlockLimit
+                | Self::ProofBudget
+                | Self::RankedOut
+                | Self::InvalidProof { fault: ProofFault::Missing, .. }
         )
     }
 }

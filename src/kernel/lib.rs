@@ -13,9 +13,14 @@
 //! Money lives in two places: balances in the state tree, and the market's
 //! sums, which the escrow and issuance accounts cover. See `invariants`.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 mod apply;
+mod apply_money;
+mod apply_work;
 mod batches;
 mod bounty;
+pub mod certificate;
 pub mod commit;
 pub mod draw;
 mod epoch;
@@ -27,6 +32,8 @@ mod kernel;
 mod messages;
 pub mod model;
 mod penalty;
+#[cfg(test)]
+mod planted;
 mod queries;
 mod run;
 mod sessions;
@@ -43,7 +50,7 @@ pub use header::{Receipts, TransactionReceipt};
 pub use kernel::{Kernel, Outcome, ProposalInput, RULES_VERSION, StartFault};
 pub use queries::{AccountInfo, SupplyReport};
 pub use run::Dropped;
-pub use sessions::{admission_index, meets_work, registration_hash};
+pub use sessions::admission_index;
 pub use state::State;
 pub use vm::{ESCROW, ISSUANCE, REPAY, STAKE};
 pub use work::{AggregateChild, AggregateNode, ProofOracle, Work};

@@ -6,35 +6,18 @@
 //!     +------------------------+                            +-----> inactive
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Keccak256, U256};
 use crowdfold_events::{
     Address, B256, Event, Height, MessageBody, SignedMessage, Zkpow,
     event::{DrawReceipt, InactiveReason, TaskKind},
+    work,
 };
 
 use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 
 use crate::{draw, faults::MessageFault, run::Run};
-
-/// The value that a registration's hashcash makes small.
-#[must_use]
-pub fn registration_hash(chain_id: u64, plugin: &Address, block_hash: &B256, nonce: u64) -> B256 {
-    let mut hasher = Keccak256::new();
-    hasher.update(b"crowdfold/register/1");
-    hasher.update(chain_id.to_be_bytes());
-    hasher.update(plugin);
-    hasher.update(block_hash);
-    hasher.update(nonce.to_be_bytes());
-    hasher.finalize()
-}
-
-/// True when a hash is as small as `work` expected tries make it.
-#[must_use]
-pub fn meets_work(hash: &B256, work: u64) -> bool {
-    U256::from_be_bytes(hash.0) <= U256::MAX / U256::from(work.max(1))
-}
 
 /// Which admission item an address gets from a beacon.
 #[must_use]
@@ -48,20 +31,22 @@ pub fn admission_index(beacon: &B256, plugin: &Address, items: u32) -> u32 {
 }
 
 impl Run<'_> {
-    fn work_hash(&self, sender: &Address, height: u64, nonce: u64) -> Result<B256, MessageFault> {
+    /// The score of a hashcash that is bound to a recent block; the smaller, the more work.
+    fn work_score(&self, sender: Address, height: u64, nonce: u64) -> Result<u64, MessageFault> {
         let block = self.state.recent.get(&Height(height)).filter(|_| height < self.state.chain.height.0);
         let block = block.ok_or(MessageFault::WorkHeight(height))?;
-        Ok(registration_hash(self.env.chain_id, sender, block, nonce))
+        Ok(work::score(self.env.chain_id, sender, *block, nonce))
     }
 
     pub(crate) fn check_work(&self, sender: Address, height: u64, nonce: u64) -> Result<(), MessageFault> {
-        let work = self.state.market.registration_work;
-        if meets_work(&self.work_hash(&sender, height, nonce)?, work) { Ok(()) } else { Err(MessageFault::NotEnoughWork(work)) }
+        let expected = self.state.market.registration_work;
+        let enough = self.work_score(sender, height, nonce)? <= work::threshold(expected);
+        if enough { Ok(()) } else { Err(MessageFault::NotEnoughWork(expected)) }
     }
 
-    /// Which of the block's registrations are among the best, by digest of the message.
-    pub(crate) fn rank_registrations(&self, messages: &[SignedMessage]) -> BTreeMap<B256, bool> {
-        let mut best: BTreeMap<Address, (B256, B256)> = BTreeMap::new();
+    /// Whose registrations are among the best of the block.
+    pub(crate) fn rank_registrations(&self, messages: &[SignedMessage]) -> BTreeSet<Address> {
+        let mut best: BTreeMap<Address, u64> = BTreeMap::new();
         for signed in messages {
             let MessageBody::Register { work_height, work_nonce } = signed.message.body else { continue };
             let digest = self.digest(signed);
@@ -69,14 +54,14 @@ impl Run<'_> {
             if self.state.plugins.contains_key(&sender) || self.check_work(sender, work_height, work_nonce).is_err() {
                 continue;
             }
-            if let Ok(hash) = self.work_hash(&sender, work_height, work_nonce) {
-                best.entry(sender).or_insert((hash, digest));
+            if let Ok(score) = self.work_score(sender, work_height, work_nonce) {
+                best.entry(sender).or_insert(score);
             }
         }
-        let mut ranked: Vec<(B256, B256)> = best.into_values().collect();
+        let mut ranked: Vec<(u64, Address)> = best.into_iter().map(|(sender, score)| (score, sender)).collect();
         ranked.sort_unstable();
         let cap = self.state.params().plugins.max_registrations_per_block as usize;
-        ranked.into_iter().enumerate().map(|(rank, (_, digest))| (digest, rank < cap)).collect()
+        ranked.into_iter().take(cap).map(|(_, sender)| sender).collect()
     }
 
     /// Registers a plugin and gives it its admission item.
@@ -92,8 +77,23 @@ impl Run<'_> {
         let now = self.state.chain.height;
         let proving = &self.state.params().proving;
         let deadline = Height(now.0 + proving.deadline_base + proving.deadline_per_segment * u64::from(segments));
-        let receipt = DrawReceipt { beacon_height: now, beacon, set_root: draw::slots_root(&[]), candidates: items, index, rejected: 0 };
-        self.emit(Event::TaskAssigned { task, plugin, attempt: 1, bounty: Zkpow::ZERO, from_issuance: Zkpow::ZERO, deadline, receipt });
+        let receipt = DrawReceipt {
+            beacon_height: now,
+            beacon,
+            set_root: draw::slots_root(&[]),
+            candidates: items,
+            index,
+            rejected: 0,
+        };
+        self.emit(Event::TaskAssigned {
+            task,
+            plugin,
+            attempt: 1,
+            bounty: Zkpow::ZERO,
+            from_issuance: Zkpow::ZERO,
+            deadline,
+            receipt,
+        });
     }
 
     pub(crate) fn activate(&mut self, plugin: Address) {
@@ -124,7 +124,8 @@ impl Run<'_> {
     pub(crate) fn expire_silent(&mut self) {
         let now = self.state.chain.height.0;
         let ttl = self.state.params().plugins.heartbeat_ttl;
-        let silent: Vec<Address> = self.state.seen.iter().take_while(|(seen, _)| seen.0 + ttl < now).map(|(_, a)| *a).collect();
+        let silent: Vec<Address> =
+            self.state.seen.iter().take_while(|(seen, _)| seen.0 + ttl < now).map(|(_, a)| *a).collect();
         for plugin in silent {
             self.emit(Event::PluginDeactivated { plugin, reason: InactiveReason::Expired });
         }

@@ -16,6 +16,7 @@
 //! - [`eth`], [`blocks`], [`fees`], [`filters`]: the wallets' methods.
 //! - [`market`]: the chain's own methods.
 //! - [`http`]: the actix routes.
+//! - [`kernel_view`]: the snapshot over the kernel.
 //! - [`index`]: blocks and transactions by number and hash.
 
 pub mod blocks;
@@ -26,6 +27,7 @@ pub mod fees;
 pub mod filters;
 pub mod http;
 pub mod index;
+pub mod kernel_view;
 pub mod market;
 pub mod params;
 pub mod view;
@@ -36,4 +38,5 @@ mod tests;
 pub use envelope::{Limits, Rpc};
 pub use error::RpcError;
 pub use index::{BlockRecord, ChainIndex, TransactionRecord};
+pub use kernel_view::{Archive, KernelView, genesis_index};
 pub use view::{ChainView, TransactionSink};

@@ -159,9 +159,8 @@ pub fn sum<CS: ConstraintSystem<Scalar>>(
             );
             tail = Some(product);
         }
-        let inverse = AllocatedNum::alloc(cs.namespace(|| "inverse"), || {
-            inverse_value.ok_or(SynthesisError::AssignmentMissing)
-        })?;
+        let inverse =
+            AllocatedNum::alloc(cs.namespace(|| "inverse"), || inverse_value.ok_or(SynthesisError::AssignmentMissing))?;
         let kind = Scalar::from(port.kind as u64);
         cs.enforce(
             || "inverse times denominator is the selector",

@@ -60,7 +60,7 @@ pub enum Logic {
 pub struct SegmentSlots {
     /// Input of the permutation.
     pub keccak: Option<[u64; 25]>,
-    /// A third of a signature verification.
+    /// A part of a signature verification.
     pub curve: Option<ChunkWitness>,
     /// Tree operations, in order; at most [`TREE_SLOTS`].
     pub tree: Vec<OpWitness>,
@@ -238,12 +238,7 @@ pub fn balance<CS: ConstraintSystem<Scalar>>(
     }
     let (total, value) = bus::sum(cs, &vars.ports, &gamma, &beta, &bus_in)?;
     let bus_out = input(cs, "bus after", value)?;
-    cs.enforce(
-        || "bus after is the sum",
-        |lc| lc + &total - bus_out.get_variable(),
-        |lc| lc + CS::one(),
-        |lc| lc,
-    );
+    cs.enforce(|| "bus after is the sum", |lc| lc + &total - bus_out.get_variable(), |lc| lc + CS::one(), |lc| lc);
     when_zero(cs, &vars.first, &bus_in);
     when_zero(cs, &vars.last, &bus_out);
     Ok(bus_out)
@@ -271,7 +266,8 @@ fn curve_slot<CS: ConstraintSystem<Scalar>>(
     let selector = AllocatedBit::alloc(cs.namespace(|| "curve selector"), work.map(|w| w.curve.is_some()))?;
     let witness = work.and_then(|w| w.curve.as_ref());
     let slot = synthesize_chunk(&mut cs.namespace(|| "curve"), &selector, witness)?;
-    let mut push = |kind, side, (selector, payload): (Num, Vec<Num>)| ports.push(Port { kind, side, selector, payload });
+    let mut push =
+        |kind, side, (selector, payload): (Num, Vec<Num>)| ports.push(Port { kind, side, selector, payload });
     push(Kind::CurveState, Side::Receive, slot.state_in);
     push(Kind::CurveState, Side::Send, slot.state_out);
     push(Kind::Signature, Side::Send, (slot.sig.0, slot.sig.1.into()));
@@ -288,16 +284,8 @@ fn tree_slots<CS: ConstraintSystem<Scalar>>(
         (before.root.clone(), before.leaf_count.clone(), before.next_seq.clone());
     for i in 0..TREE_SLOTS {
         let witness = work.and_then(|w| w.tree.get(i));
-        let selector =
-            AllocatedBit::alloc(cs.namespace(|| "tree selector"), work.map(|w| i < w.tree.len()))?;
-        let slot = synthesize_tree_op(
-            &mut cs.namespace(|| "tree"),
-            &selector,
-            &root,
-            &leaf_count,
-            &next_seq,
-            witness,
-        )?;
+        let selector = AllocatedBit::alloc(cs.namespace(|| "tree selector"), work.map(|w| i < w.tree.len()))?;
+        let slot = synthesize_tree_op(&mut cs.namespace(|| "tree"), &selector, &root, &leaf_count, &next_seq, witness)?;
         (root, leaf_count, next_seq) = (slot.root_out, slot.leaf_count_out, slot.next_seq_out);
         ports.push(Port {
             kind: Kind::Tree,
@@ -315,10 +303,8 @@ fn transfer_slot<CS: ConstraintSystem<Scalar>>(
     work: Option<&SegmentSlots>,
     ports: &mut Vec<Port>,
 ) -> Result<AllocatedBit, SynthesisError> {
-    let selector = AllocatedBit::alloc(
-        cs.namespace(|| "transfer selector"),
-        work.map(|w| matches!(w.logic, Logic::Transfer(_))),
-    )?;
+    let selector =
+        AllocatedBit::alloc(cs.namespace(|| "transfer selector"), work.map(|w| matches!(w.logic, Logic::Transfer(_))))?;
     let witness = work.and_then(|w| match &w.logic {
         Logic::Transfer(witness) => Some(witness.as_ref()),
         _ => None,
@@ -440,11 +426,7 @@ fn phase_after<CS: ConstraintSystem<Scalar>>(
 }
 
 /// The chain's state root in a circuit; natively `tree::state_root`.
-fn state_root<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    root: &Num,
-    leaf_count: &Num,
-) -> Result<Num, SynthesisError> {
+fn state_root<CS: ConstraintSystem<Scalar>>(cs: &mut CS, root: &Num, leaf_count: &Num) -> Result<Num, SynthesisError> {
     let zero = bus::constant_zero(cs)?;
     poseidon::gadget::hash4(
         cs.namespace(|| "state root"),
@@ -466,12 +448,7 @@ fn equal<CS: ConstraintSystem<Scalar>>(cs: &mut CS, a: &Num, b: &Num) {
 }
 
 fn when_equal<CS: ConstraintSystem<Scalar>>(cs: &mut CS, when: &Num, a: &Num, b: &Num) {
-    cs.enforce(
-        || "equal when",
-        |lc| lc + when.get_variable(),
-        |lc| lc + a.get_variable() - b.get_variable(),
-        |lc| lc,
-    );
+    cs.enforce(|| "equal when", |lc| lc + when.get_variable(), |lc| lc + a.get_variable() - b.get_variable(), |lc| lc);
 }
 
 fn when_zero<CS: ConstraintSystem<Scalar>>(cs: &mut CS, when: &Num, a: &Num) {

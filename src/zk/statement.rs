@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Scalar;
 
-/// Segments of a transfer: an ECDSA verification takes three chunks.
-pub const SEGMENTS_PER_TRANSFER: u32 = 3;
+/// Segments of a transfer: an ECDSA verification takes two chunks.
+pub const SEGMENTS_PER_TRANSFER: u32 = 2;
 /// Entries that one segment of a settlement handles.
 pub const SETTLEMENT_ENTRIES_PER_SEGMENT: u32 = 2;
 /// Most segments that an item may have.

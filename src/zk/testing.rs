@@ -25,7 +25,7 @@
 
 #![allow(clippy::panic)] // A failed expectation of a test panics.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use ff::Field;
 use nova_snark::frontend::{
@@ -284,6 +284,12 @@ impl<T> Instance<T> {
             .collect()
     }
 
+    /// Names of the rows that do not hold.
+    pub(crate) fn failing(&self) -> BTreeSet<&str> {
+        let rows = self.products.iter().zip(&self.names);
+        rows.filter(|([a, b, c], _)| *a * *b != *c).map(|(_, name)| name.as_str()).collect()
+    }
+
     /// Whether every row holds.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.first_unsatisfied().is_none()
@@ -353,7 +359,7 @@ impl<T> Instance<T> {
     }
 
     /// Names of (at most four of) the rows that contain private variable `column`.
-    fn rows_of(&self, column: usize) -> Vec<&str> {
+    pub(crate) fn rows_of(&self, column: usize) -> Vec<&str> {
         let entries = &self.entries[self.columns[column].clone()];
         let mut rows: Vec<u32> = entries.iter().map(|entry| entry.row).collect();
         rows.dedup();

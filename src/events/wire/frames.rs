@@ -90,6 +90,27 @@ pub enum Package {
     },
 }
 
+/// A task for one plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The task.
+    pub task: TaskId,
+    /// Which attempt at the task this is, from 1.
+    pub attempt: u32,
+    /// What it is about.
+    pub kind: TaskKind,
+    /// Proof segments.
+    pub segments: u32,
+    /// What a proof is paid.
+    pub bounty: Zkpow,
+    /// Block of the assignment.
+    pub assigned: Height,
+    /// Last block for the proof.
+    pub deadline: Height,
+    /// The prover's input.
+    pub package: Package,
+}
+
 /// Why an offered task is no longer the plugin's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseReason {
@@ -139,6 +160,24 @@ pub enum Notice {
     Reinstated,
     MessageRefused { message: B256, reason: u16 },
     Settled { amount: Zkpow },
+    AdmissionLapsed,
+}
+
+impl Notice {
+    /// How the chain sees the plugin after it, if that changes.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Registered => Some(Standing::Candidate),
+            Self::AdmissionLapsed => Some(Standing::Unknown),
+            Self::Activated => Some(Standing::Active),
+            Self::Suspended { .. } | Self::Deactivated { reason: InactiveReason::Suspended } => {
+                Some(Standing::Suspended)
+            }
+            Self::AdmissionPassed | Self::Reinstated | Self::Deactivated { .. } => Some(Standing::Inactive),
+            _ => None,
+        }
+    }
 }
 
 /// From the plugin to the node.
@@ -257,22 +296,8 @@ pub enum NodeFrame {
     },
     /// A task assigned to the plugin, or one open to everybody.
     TaskOffer {
-        /// The task.
-        task: TaskId,
-        /// Which attempt at the task this is, from 1.
-        attempt: u32,
-        /// What it is about.
-        kind: TaskKind,
-        /// Proof segments.
-        segments: u32,
-        /// What a proof is paid.
-        bounty: Zkpow,
-        /// Block of the assignment.
-        assigned: Height,
-        /// Last block for the proof.
-        deadline: Height,
-        /// The prover's input.
-        package: Package,
+        /// The task and what it is worth.
+        offer: Offer,
     },
     /// An offer has ended.
     TaskClosed {
@@ -353,7 +378,7 @@ tagged! { NodeFrame, MAX_PAYLOAD_BYTES;
     1 v 1 => Welcome { version, chain_id, genesis_hash, params_digest, limits, node, nonce },
     2 v 1 => LoggedIn { token, resumed, received, standing, next_sequence, status },
     3 v 1 => Goodbye { code, retry_after_ms },
-    10 v 1 => TaskOffer { task, attempt, kind, segments, bounty, assigned, deadline, package },
+    10 v 1 => TaskOffer { offer },
     11 v 1 => TaskClosed { task, attempt, reason },
     12 v 1 => Receipt { message, answer, signature },
     13 v 1 => ProofAnswer { task, proof_hash, refused },

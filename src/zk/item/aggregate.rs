@@ -110,7 +110,8 @@ impl Node {
         match self {
             Self::Item { statement, proof } => {
                 let proof = ItemProof::decode(proof, statement.segments, log_size)?;
-                let elements = statement.elements(params.vk_digest()).map_err(TraceError::from).map_err(ItemError::from)?;
+                let elements =
+                    statement.elements(params.vk_digest()).map_err(TraceError::from).map_err(ItemError::from)?;
                 Ok(ProofTree::Item { leaves: proof.leaves(&elements)?, comm_t: proof.folded.comm_t })
             }
             Self::Aggregate { children, proof } => {
@@ -151,7 +152,10 @@ pub fn verify_aggregate(
     children: &[Node],
     proof: &AggregateProof,
 ) -> Result<VerifiedNode, AggregateError> {
-    let nodes = children.iter().map(|child| Ok(child.tree(params)?.fold(params)?)).collect::<Result<Vec<_>, AggregateError>>()?;
+    let nodes = children
+        .iter()
+        .map(|child| Ok(child.tree(params)?.fold(params)?))
+        .collect::<Result<Vec<_>, AggregateError>>()?;
     let nodes: Vec<&FoldedNode> = nodes.iter().collect();
     Ok(aggregate::verify_aggregate(params, &nodes, proof)?)
 }

@@ -16,7 +16,7 @@ use crate::{
     proof::{
         aggregate::AggregateProof,
         curve::Commitment,
-        error::{FormError, VerifyError},
+        error::{DecodeError, FormError, VerifyError},
         fold::LeafInstance,
         node::{ProofTree, verify_tree},
         params::VerifierParams,
@@ -78,6 +78,9 @@ pub enum BatchError {
         /// What is wrong.
         source: ItemError,
     },
+    /// The bytes.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// Numbers of children and cross-terms.
     #[error(transparent)]
     Form(#[from] FormError),
@@ -105,13 +108,10 @@ impl ItemClaim {
     /// The claim of an accepted proof.
     #[must_use]
     pub fn of(proof: &ItemProof) -> Self {
-        Self {
-            trace: proof.trace.clone(),
-            comm_w: proof.folded.comm_w.clone(),
-            comm_t: proof.folded.comm_t.clone(),
-        }
+        Self { trace: proof.trace.clone(), comm_w: proof.folded.comm_w.clone(), comm_t: proof.folded.comm_t.clone() }
     }
 
+    /// The leaves and cross-terms that this claims for an item with this statement.
     fn tree(&self, params: &VerifierParams, statement: &ItemStatement) -> Result<ProofTree, ItemError> {
         let elements = statement.elements(params.vk_digest()).map_err(TraceError::from)?;
         let publics = self.trace.publics(&elements)?;
@@ -144,6 +144,13 @@ impl BatchProof {
             folds: nodes.iter().map(|node| node.comm_t.clone()).collect(),
             root,
         })
+    }
+
+    /// The proof of the tree's root alone, as it was submitted: what a batch's
+    /// certificate names by its content hash.
+    #[must_use]
+    pub fn root_node(&self) -> AggregateProof {
+        AggregateProof { comm_t: self.folds.last().cloned().unwrap_or_default(), root: self.root.clone() }
     }
 
     /// Verifies the batch of items with these statements, in order.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use ff::Field;
-use nova_snark::frontend::{ConstraintSystem, SynthesisError, num::AllocatedNum, shape_cs::ShapeCS, solver::SatisfyingAssignment};
+use nova_snark::frontend::{
+    ConstraintSystem, SynthesisError, num::AllocatedNum, shape_cs::ShapeCS, solver::SatisfyingAssignment,
+};
 
 use super::{
     ItemInput, ItemProof, LOG_SIZE, PlanError,
@@ -96,7 +98,10 @@ fn rows_under(prefix: &str) -> Vec<usize> {
 /// The private variables of a gadget over public inputs.
 fn private<const N: usize>(
     inputs: [Scalar; N],
-    gadget: impl Fn(&mut SatisfyingAssignment<Engine>, [AllocatedNum<Scalar>; N]) -> Result<AllocatedNum<Scalar>, SynthesisError>,
+    gadget: impl Fn(
+        &mut SatisfyingAssignment<Engine>,
+        [AllocatedNum<Scalar>; N],
+    ) -> Result<AllocatedNum<Scalar>, SynthesisError>,
 ) -> (Vec<Scalar>, Scalar) {
     let mut cs = SatisfyingAssignment::<Engine>::new();
     let inputs = inputs.map(|value| AllocatedNum::alloc_input(&mut cs, || Ok(value)).unwrap());
@@ -290,8 +295,9 @@ fn bus_rule_1_the_tags_of_the_squeezes_are_constants() {
         let challenges = if which == 0 { (forged, beta) } else { (gamma, forged) };
         let mut leaf = Given::last().with(|g| g.challenges = Some(challenges)).leaf();
         leaf.w[variables(row)[0][0]] = tag;
-        let (values, squeezed) =
-            private([h, tag], |cs, inputs| poseidon::gadget::hash2(cs.namespace(|| "squeeze"), Domain::Challenge, &inputs));
+        let (values, squeezed) = private([h, tag], |cs, inputs| {
+            poseidon::gadget::hash2(cs.namespace(|| "squeeze"), Domain::Challenge, &inputs)
+        });
         assert_eq!(squeezed, forged);
         splice(&mut leaf, (row + 1..).take_while(|&row| names()[row].starts_with("squeeze/")), &values);
         assert_refused_only_by("tag 99", &leaf, "tag is its constant");
@@ -459,7 +465,12 @@ impl Item {
 
     fn settlement() -> Self {
         let mut world = World::new();
-        Self::of(world.settlement(&[([0x55; 20], 10, true), ([0x22; 20], 20, true), (ESCROW, 20, false), (ISSUANCE, 10, false)]))
+        Self::of(world.settlement(&[
+            ([0x55; 20], 10, true),
+            ([0x22; 20], 20, true),
+            (ESCROW, 20, false),
+            (ISSUANCE, 10, false),
+        ]))
     }
 
     fn synthesize(&self) -> ItemWitness {

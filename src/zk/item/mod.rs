@@ -14,6 +14,8 @@
 
 pub mod aggregate;
 pub mod batch;
+mod batch_codec;
+mod cost;
 mod plan;
 mod proof;
 mod shape;
@@ -33,6 +35,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+pub use cost::{SlotCost, cost_by_slot};
 pub use plan::PlanError;
 pub use proof::{ItemError, ItemProof, verify};
 pub use shape::{LOG_SIZE, UniversalShapeError, universal_shape};

@@ -3,7 +3,7 @@
 //! Everything in an [`ItemInput`] is checked here natively; what passes is
 //! provable. The layout: a transfer's logic and tree operations are in segment
 //! 0, its two permutations in segments 0 and 1, its signature's chunks in
-//! segments 0 to 2; each chunk of a settlement is a segment with its own tree
+//! segments 0 and 1; each chunk of a settlement is a segment with its own tree
 //! operations.
 
 use std::collections::BTreeMap;
@@ -118,10 +118,7 @@ fn plan_transfer_item(
     Ok(segments)
 }
 
-fn plan_settlement_item(
-    input: &ItemInput,
-    entries: &[(Address, u128, bool)],
-) -> Result<Vec<SegmentSlots>, PlanError> {
+fn plan_settlement_item(input: &ItemInput, entries: &[(Address, u128, bool)]) -> Result<Vec<SegmentSlots>, PlanError> {
     let statement = &input.statement;
     let entries = settlement_entries(entries);
     let same = |name, ok: bool| if ok { Ok(()) } else { Err(PlanError::Mismatch(name)) };

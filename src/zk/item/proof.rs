@@ -70,9 +70,8 @@ impl ItemProof {
         }
         let n = segments as usize;
         let head = ItemTrace::encoded_len(n);
-        let (trace, folded) = bytes
-            .split_at_checked(head)
-            .ok_or(TraceError::Length { expected: head, found: bytes.len() })?;
+        let (trace, folded) =
+            bytes.split_at_checked(head).ok_or(TraceError::Length { expected: head, found: bytes.len() })?;
         let trace = ItemTrace::decode(trace, n)?;
         let folded = folded::ItemProof::decode(folded, log_size)?;
         if folded.comm_w.len() != n {

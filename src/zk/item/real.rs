@@ -56,7 +56,11 @@ fn items_are_proven_aggregated_and_verified_as_a_batch() {
         let node = verify(verifier, &input.statement, proof).unwrap();
         let verified = start.elapsed();
         canonical(verifier, input, &node).unwrap();
-        eprintln!("verified in {} ms, canonical in {} ms", verified.as_millis(), (start.elapsed() - verified).as_millis());
+        eprintln!(
+            "verified in {} ms, canonical in {} ms",
+            verified.as_millis(),
+            (start.elapsed() - verified).as_millis()
+        );
     }
 
     // Every field of the statement is bound.

@@ -99,6 +99,12 @@ fn encode(kind: u8, parts: usize, points: [&[Commitment]; 2], root: &RootProof) 
         }
     };
     points.into_iter().for_each(&mut write_points);
+    bytes.extend_from_slice(&encode_root(root));
+    bytes
+}
+
+/// The bytes of a root proof.
+pub(crate) fn encode_root(root: &RootProof) -> Vec<u8> {
     let mut tail = Vec::new();
     for scalars in [
         root.outer.as_flattened(),
@@ -118,17 +124,30 @@ fn encode(kind: u8, parts: usize, points: [&[Commitment]; 2], root: &RootProof) 
     for scalar in root.v.as_flattened() {
         tail.extend_from_slice(&to_be(scalar));
     }
-    bytes.extend_from_slice(&tail);
-    bytes
+    tail
 }
 
 /// A cursor over bytes whose total length was checked when it was opened.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     offset: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// Reads on from `offset`; the caller has checked the total length.
+    pub(crate) fn after(bytes: &'a [u8], offset: usize) -> Self {
+        Self { bytes, offset }
+    }
+
+    /// Skips the next `length` bytes and returns them.
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let end = self.offset.saturating_add(length);
+        let found = self.bytes.len();
+        let taken = self.bytes.get(self.offset..end).ok_or(DecodeError::Length { expected: end, found })?;
+        self.offset = end;
+        Ok(taken)
+    }
+
     /// Checks header and total length; returns the number of parts.
     fn open(
         bytes: &'a [u8],
@@ -174,7 +193,7 @@ impl<'a> Reader<'a> {
         Commitment::decompress(word).ok_or(DecodeError::Point { offset })
     }
 
-    fn points(&mut self, count: usize) -> Result<Vec<Commitment>, DecodeError> {
+    pub(crate) fn points(&mut self, count: usize) -> Result<Vec<Commitment>, DecodeError> {
         (0..count).map(|_| self.point()).collect()
     }
 
@@ -190,7 +209,7 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| self.scalars()).collect()
     }
 
-    fn root(&mut self, log_size: u32) -> Result<RootProof, DecodeError> {
+    pub(crate) fn root(&mut self, log_size: u32) -> Result<RootProof, DecodeError> {
         let k = log_size as usize;
         Ok(RootProof {
             outer: self.rounds(k)?,

@@ -81,6 +81,29 @@ pub struct Opening {
 }
 
 impl RootProof {
+    /// The size that this proof has the lengths for, as its base-2 logarithm.
+    pub(crate) fn log_size(&self) -> usize {
+        self.outer.len()
+    }
+
+    /// A proof of the right lengths that proves nothing.
+    #[cfg(test)]
+    pub(crate) fn blank(log_size: u32) -> Self {
+        let k = log_size as usize;
+        let zero = Scalar::ZERO;
+        Self {
+            outer: vec![[zero; 3]; k],
+            claims: [zero; 4],
+            inner: vec![[zero; 2]; k + 1],
+            eval_w: zero,
+            batch: vec![[zero; 2]; k],
+            evals_batch: [zero; 2],
+            com: vec![Commitment::infinity(); k - 1],
+            w: [Commitment::infinity(); 3],
+            v: vec![[zero; 3]; k],
+        }
+    }
+
     /// Proves a root whose witness satisfies it; W and E are padded to 2^k.
     pub(crate) fn prove(
         params: &ProofParams,

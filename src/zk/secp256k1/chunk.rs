@@ -20,13 +20,11 @@
 //! exactly `PARTS` chunks end.
 
 use super::constants::constants;
-use super::field::{
-    Bit, Lazy, Lc, Limbs, Product, Sum, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply,
-    pow2,
-};
+use super::field::{Bit, Lc, Limbs, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2};
 use super::native::{Affine, ENDO_BETA, Fe, LazyValue, scalar_from_i128};
 use super::plan::{ChunkWitness, pack_steps};
 use super::point::{Point, build_table, lookup, lookup_generator, reduce};
+use super::relation::{Lazy, Product, Sum};
 use super::signature::{self, Signature};
 use super::{PARTS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS};
 use crate::Scalar;
@@ -75,21 +73,13 @@ fn halves(limbs: &Limbs) -> [Lin; 2] {
 fn words(steps: &[[Option<Bit>; STEP_BITS]]) -> Vec<Lin> {
     let word = |steps: &[[Option<Bit>; STEP_BITS]]| {
         let bits = steps.iter().flatten().enumerate();
-        bits.filter_map(|(i, b)| Some((b.as_ref()?.var, pow2(i as u64))))
-            .collect()
+        bits.filter_map(|(i, b)| Some((b.as_ref()?.var, pow2(i as u64)))).collect()
     };
     steps.chunks(STEPS_PER_WORD).map(word).collect()
 }
 
 /// A state, element by element, without its step words.
-fn state_lin(
-    part: Lin,
-    r_x: &Limbs,
-    p1: [Lin; 3],
-    q_x: &Limbs,
-    p3: [Lin; 3],
-    acc: (&Limbs, [Lin; 2]),
-) -> Vec<Lin> {
+fn state_lin(part: Lin, r_x: &Limbs, p1: [Lin; 3], q_x: &Limbs, p3: [Lin; 3], acc: (&Limbs, [Lin; 2])) -> Vec<Lin> {
     let mut out = vec![part];
     out.extend(halves(r_x));
     out.extend(p1);
@@ -129,42 +119,16 @@ pub(super) fn endomorphism_pair<CS: ConstraintSystem<Scalar>>(
     let beta = Limbs::constant(gate, ENDO_BETA.limbs());
     let product = Product::new(cs, &[(1, &point.x)], &[(1, &beta)])?;
     let image = point.at.endo();
-    let x = reduce(
-        cs,
-        gate,
-        image.x,
-        Sum {
-            products: &[(1, &product)],
-            ..Sum::default()
-        },
-    )?;
+    let x = reduce(cs, gate, image.x, Sum { products: &[(1, &product)], ..Sum::default() })?;
     let value = LazyValue::default().add_times(flip_value, &point.y.value);
-    let residue = multiply(
-        cs,
-        value.int.to_scalar(),
-        |lc| lc + flip,
-        |lc| point.y.residue.add_to(lc, Scalar::ONE),
-    )?;
-    let low = multiply(
-        cs,
-        scalar_from_i128(value.low),
-        |lc| lc + flip,
-        |lc| point.y.low.add_to(lc, Scalar::ONE),
-    )?;
-    let y = Lazy {
-        residue: Term::one(residue),
-        low: Term::one(low),
-        value,
-        weight: 0,
-    };
+    let residue = multiply(cs, value.int.to_scalar(), |lc| lc + flip, |lc| point.y.residue.add_to(lc, Scalar::ONE))?;
+    let low = multiply(cs, scalar_from_i128(value.low), |lc| lc + flip, |lc| point.y.low.add_to(lc, Scalar::ONE))?;
+    let y = Lazy { residue: Term::one(residue), low: Term::one(low), value, weight: 0 };
     let at = if flip_value < 0 { image.neg() } else { image };
     Ok([point, Point { x, y, at }])
 }
 
-fn number<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    value: Scalar,
-) -> Result<AllocatedNum<Scalar>, SynthesisError> {
+fn number<CS: ConstraintSystem<Scalar>>(cs: &mut CS, value: Scalar) -> Result<AllocatedNum<Scalar>, SynthesisError> {
     AllocatedNum::alloc(cs, || Ok(value))
 }
 
@@ -191,12 +155,7 @@ fn gated<CS: ConstraintSystem<Scalar>>(
     for (lin, value) in elements.iter().zip(values) {
         let element = number(cs, *value)?;
         let var = element.get_variable();
-        cs.enforce(
-            || "payload",
-            |lc| lc + selector,
-            |lc| add_lin(lc, lin, Scalar::ONE),
-            |lc| lc + var,
-        );
+        cs.enforce(|| "payload", |lc| lc + selector, |lc| add_lin(lc, lin, Scalar::ONE), |lc| lc + var);
         out.push(element);
     }
     Ok(out)
@@ -238,11 +197,7 @@ pub(super) fn enforce_end<CS: ConstraintSystem<Scalar>>(
         );
     }
     let end_y = LazyValue::from_limbs(&end.y.limbs());
-    let value = if is_last.val {
-        acc.y.value.add_times(-1, &end_y)
-    } else {
-        LazyValue::default()
-    };
+    let value = if is_last.val { acc.y.value.add_times(-1, &end_y) } else { LazyValue::default() };
     let residue = multiply(
         cs,
         value.int.to_scalar(),
@@ -255,17 +210,8 @@ pub(super) fn enforce_end<CS: ConstraintSystem<Scalar>>(
         |lc| lc + is_last.var,
         |lc| acc.y.low.add_to(lc, Scalar::ONE) - (scalar_from_i128(end_y.low), CS::one()),
     )?;
-    let difference = Lazy {
-        residue: Term::one(residue),
-        low: Term::one(low),
-        value,
-        weight: acc.y.weight,
-    };
-    Sum {
-        lazies: &[(1, &difference)],
-        ..Sum::default()
-    }
-    .enforce_zero_mod_p(cs, gate)
+    let difference = Lazy { residue: Term::one(residue), low: Term::one(low), value, weight: acc.y.weight };
+    Sum { lazies: &[(1, &difference)], ..Sum::default() }.enforce_zero_mod_p(cs, gate)
 }
 
 /// Synthesizes one chunk slot. `sel` must be boolean. With `sel = 0` the slot
@@ -286,25 +232,12 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         (true, None) => return Err(SynthesisError::AssignmentMissing),
         (false, _) => &idle,
     };
-    let sel = Bit {
-        var: sel.get_variable(),
-        val: active,
-    };
+    let sel = Bit { var: sel.get_variable(), val: active };
     let is_first = alloc_bit(cs, active && witness.part == 0)?;
     let is_last = alloc_bit(cs, active && witness.part == PARTS - 1)?;
     // At most one of both, and none without sel.
-    cs.enforce(
-        || "first and last",
-        |lc| lc + is_first.var,
-        |lc| lc + is_last.var,
-        |lc| lc,
-    );
-    cs.enforce(
-        || "needs sel",
-        |lc| lc + is_first.var + is_last.var,
-        |lc| lc + CS::one() - sel.var,
-        |lc| lc,
-    );
+    cs.enforce(|| "first and last", |lc| lc + is_first.var, |lc| lc + is_last.var, |lc| lc);
+    cs.enforce(|| "needs sel", |lc| lc + is_first.var + is_last.var, |lc| lc + CS::one() - sel.var, |lc| lc);
     let receives = without(cs, sel, is_first)?;
     let sends = without(cs, sel, is_last)?;
 
@@ -329,19 +262,10 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         let bits = state.steps.get(i).copied().unwrap_or(0);
         steps.push(alloc_bits(cs, u128::from(bits), STEP_BITS)?);
     }
-    let mut state_now = state_lin(
-        lin_of(part),
-        &r_x,
-        p1.map(lin_of),
-        &q_x,
-        p3.map(lin_of),
-        (&acc_x, acc_y.map(lin_of)),
-    );
+    let mut state_now =
+        state_lin(lin_of(part), &r_x, p1.map(lin_of), &q_x, p3.map(lin_of), (&acc_x, acc_y.map(lin_of)));
     let fixed = state_now.len();
-    let own: Vec<[Option<Bit>; STEP_BITS]> = steps
-        .iter()
-        .map(|s| core::array::from_fn(|i| Some(s[i])))
-        .collect();
+    let own: Vec<[Option<Bit>; STEP_BITS]> = steps.iter().map(|s| core::array::from_fn(|i| Some(s[i]))).collect();
     state_now.extend(words(&own));
     let later = pack_steps(state.steps.get(STEPS..).unwrap_or(&[]), (PARTS - 1) * WORDS);
     for value in &later {
@@ -388,24 +312,14 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         weight,
     };
     let at = |x: Fe, y: Fe| Affine { x, y };
-    let p1_point = Point {
-        x: r_x.clone(),
-        y: lazy([p1[0], p1[1]], state.p1_y, 0),
-        at: at(state.r_x, witness.ordinates[0]),
-    };
-    let p3_point = Point {
-        x: q_x.clone(),
-        y: lazy([p3[0], p3[1]], state.p3_y, 0),
-        at: at(state.q_x, witness.ordinates[1]),
-    };
+    let p1_point =
+        Point { x: r_x.clone(), y: lazy([p1[0], p1[1]], state.p1_y, 0), at: at(state.r_x, witness.ordinates[0]) };
+    let p3_point =
+        Point { x: q_x.clone(), y: lazy([p3[0], p3[1]], state.p3_y, 0), at: at(state.q_x, witness.ordinates[1]) };
     let [p1_point, p2_point] = endomorphism_pair(cs, sel, p1_point, (p1[2], state.r_flip))?;
     let [p3_point, p4_point] = endomorphism_pair(cs, sel, p3_point, (p3[2], state.q_flip))?;
     let table = build_table(cs, sel, &[p1_point, p2_point, p3_point, p4_point])?;
-    let mut acc = Point {
-        x: acc_x,
-        y: lazy(acc_y, state.acc_y, 1),
-        at: state.acc,
-    };
+    let mut acc = Point { x: acc_x, y: lazy(acc_y, state.acc_y, 1), at: state.acc };
     for bits in &steps {
         acc = step(cs, sel, &acc, &table, bits)?;
     }
@@ -431,11 +345,7 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
     }
     let sig = gated(cs, is_first.var, &sig_lin, &witness.sig())?;
     let first = AllocatedNum::from_parts(is_first.var, sel_value(sends.get_value(), is_first));
-    Ok(ChunkPorts {
-        state_in: (receives, received),
-        state_out: (sends, sent),
-        sig: (first, sig),
-    })
+    Ok(ChunkPorts { state_in: (receives, received), state_out: (sends, sent), sig: (first, sig) })
 }
 
 /// The selector's value, absent where the constraint system has no values.

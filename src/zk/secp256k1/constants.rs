@@ -65,10 +65,7 @@ fn columns(point: Affine) -> [Scalar; COLUMNS] {
 fn build() -> Constants {
     let offset = hash_to_curve(b"H");
     let start = hash_to_curve(b"H0");
-    let add = |a: Affine, b: Affine| {
-        a.add(b)
-            .expect("invariant: offsets are independent of the generator")
-    };
+    let add = |a: Affine, b: Affine| a.add(b).expect("invariant: offsets are independent of the generator");
 
     let mut generator = vec![offset];
     let mut base = GENERATOR;
@@ -116,14 +113,7 @@ fn build() -> Constants {
             }
         }
     }
-    Constants {
-        offset,
-        start,
-        end,
-        generator,
-        partial,
-        coefficients,
-    }
+    Constants { offset, start, end, generator, partial, coefficients }
 }
 
 /// The constants, computed at the first call (a few milliseconds).

@@ -39,10 +39,7 @@ struct Eisenstein {
 
 impl Eisenstein {
     fn new(a: impl Into<BigInt>, b: impl Into<BigInt>) -> Self {
-        Eisenstein {
-            a: a.into(),
-            b: b.into(),
-        }
+        Eisenstein { a: a.into(), b: b.into() }
     }
 
     fn add(&self, o: &Self) -> Self {
@@ -88,25 +85,13 @@ impl Pair {
     }
 
     fn combine(&self, x: &Eisenstein, other: &Self, y: &Eisenstein) -> Self {
-        Pair(
-            self.0.mul(x).add(&other.0.mul(y)),
-            self.1.mul(x).add(&other.1.mul(y)),
-        )
+        Pair(self.0.mul(x).add(&other.0.mul(y)), self.1.mul(x).add(&other.1.mul(y)))
     }
 
     fn components(&self) -> Option<[Component; 4]> {
-        let fit = |v: &BigInt| {
-            Some(Component {
-                negative: v.is_negative(),
-                magnitude: u64::try_from(v.magnitude()).ok()?,
-            })
-        };
-        Some([
-            fit(&self.0.a)?,
-            fit(&self.0.b)?,
-            fit(&self.1.a)?,
-            fit(&self.1.b)?,
-        ])
+        let fit =
+            |v: &BigInt| Some(Component { negative: v.is_negative(), magnitude: u64::try_from(v.magnitude()).ok()? });
+        Some([fit(&self.0.a)?, fit(&self.0.b)?, fit(&self.1.a)?, fit(&self.1.b)?])
     }
 }
 
@@ -126,10 +111,7 @@ pub(super) fn order() -> BigUint {
 
 /// A number from little-endian words.
 pub(super) fn biguint(words: &[u64; 4]) -> BigUint {
-    words
-        .iter()
-        .rev()
-        .fold(BigUint::zero(), |acc, w| (acc << 64u32) + *w)
+    words.iter().rev().fold(BigUint::zero(), |acc, w| (acc << 64u32) + *w)
 }
 
 /// Components `[a0, a1, b0, b1]` with `(a0 + a1·λ)·u = b0 + b1·λ mod n`, the
@@ -144,9 +126,7 @@ pub(super) fn short_multipliers(u: &BigUint) -> [Component; 4] {
     let one = Eisenstein::new(1, 0);
     loop {
         let norm = v1.norm();
-        let inner =
-            v2.0.mul(&v1.0.conjugate())
-                .add(&v2.1.mul(&v1.1.conjugate()));
+        let inner = v2.0.mul(&v1.0.conjugate()).add(&v2.1.mul(&v1.1.conjugate()));
         let q = inner.divide_rounded(&norm);
         let minus_q = Eisenstein::new(0, 0).sub(&q);
         v2 = v2.combine(&one, &v1, &minus_q);
@@ -155,15 +135,11 @@ pub(super) fn short_multipliers(u: &BigUint) -> [Component; 4] {
         }
         core::mem::swap(&mut v1, &mut v2);
     }
-    v1.components()
-        .or_else(|| search(&v1, &v2))
-        .expect("invariant: Minkowski's solution is within the searched range")
+    v1.components().or_else(|| search(&v1, &v2)).expect("invariant: Minkowski's solution is within the searched range")
 }
 
 fn search(v1: &Pair, v2: &Pair) -> Option<[Component; 4]> {
-    let square = |bound: i64| {
-        (-bound..=bound).flat_map(move |a| (-bound..=bound).map(move |b| Eisenstein::new(a, b)))
-    };
+    let square = |bound: i64| (-bound..=bound).flat_map(move |a| (-bound..=bound).map(move |b| Eisenstein::new(a, b)));
     square(3).find_map(|y| {
         square(5)
             .filter(|x| !(x.norm().is_zero() && y.norm().is_zero()))

@@ -39,6 +39,7 @@ mod native;
 mod order;
 mod plan;
 mod point;
+mod relation;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -48,9 +49,9 @@ pub use plan::{ChunkWitness, EcdsaPlan, SignatureError, check_signature};
 
 /// Chunks per signature; changing it (2 with `STEPS = 16`, 3 with 11) is
 /// enough to cut the work differently.
-pub const PARTS: usize = 3;
+pub const PARTS: usize = 2;
 /// Steps (two doublings each) per chunk.
-pub const STEPS: usize = 11;
+pub const STEPS: usize = 16;
 /// Elements of a state message.
 pub const STATE_WIDTH: usize = 15 + (PARTS - 1) * WORDS;
 /// Elements of a signature message.

@@ -13,47 +13,21 @@ pub(super) const K: u64 = (1 << 32) + 977;
 /// The base field's modulus, little-endian 64-bit words.
 pub(super) const P: [u64; 4] = [u64::MAX - K + 1, u64::MAX, u64::MAX, u64::MAX];
 /// The group's order, little-endian 64-bit words.
-pub(super) const N: [u64; 4] = [
-    0xbfd2_5e8c_d036_4141,
-    0xbaae_dce6_af48_a03b,
-    0xffff_ffff_ffff_fffe,
-    0xffff_ffff_ffff_ffff,
-];
+pub(super) const N: [u64; 4] =
+    [0xbfd2_5e8c_d036_4141, 0xbaae_dce6_af48_a03b, 0xffff_ffff_ffff_fffe, 0xffff_ffff_ffff_ffff];
 /// `(n - 1) / 2`, the largest `s` that EIP-2 allows.
-pub(super) const HALF_N: [u64; 4] = [
-    0xdfe9_2f46_681b_20a0,
-    0x5d57_6e73_57a4_501d,
-    0xffff_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-];
+pub(super) const HALF_N: [u64; 4] =
+    [0xdfe9_2f46_681b_20a0, 0x5d57_6e73_57a4_501d, 0xffff_ffff_ffff_ffff, 0x7fff_ffff_ffff_ffff];
 /// The cube root of unity of the endomorphism `λ·(x, y) = (β·x, y)`.
-pub(super) const ENDO_BETA: Fe = Fe([
-    0xc139_6c28_7195_01ee,
-    0x9cf0_4975_12f5_8995,
-    0x6e64_479e_ac34_34e9,
-    0x7ae9_6a2b_657c_0710,
-]);
+pub(super) const ENDO_BETA: Fe =
+    Fe([0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710]);
 /// The eigenvalue `λ` of the endomorphism, modulo the order.
-pub(super) const ENDO_LAMBDA: [u64; 4] = [
-    0xdf02_967c_1b23_bd72,
-    0x122e_22ea_2081_6678,
-    0xa526_1c02_8812_645a,
-    0x5363_ad4c_c05c_30e0,
-];
+pub(super) const ENDO_LAMBDA: [u64; 4] =
+    [0xdf02_967c_1b23_bd72, 0x122e_22ea_2081_6678, 0xa526_1c02_8812_645a, 0x5363_ad4c_c05c_30e0];
 /// The group's generator.
 pub(super) const GENERATOR: Affine = Affine {
-    x: Fe([
-        0x59f2_815b_16f8_1798,
-        0x029b_fcdb_2dce_28d9,
-        0x55a0_6295_ce87_0b07,
-        0x79be_667e_f9dc_bbac,
-    ]),
-    y: Fe([
-        0x9c47_d08f_fb10_d4b8,
-        0xfd17_b448_a685_5419,
-        0x5da4_fbfc_0e11_08a8,
-        0x483a_da77_26a3_c465,
-    ]),
+    x: Fe([0x59f2_815b_16f8_1798, 0x029b_fcdb_2dce_28d9, 0x55a0_6295_ce87_0b07, 0x79be_667e_f9dc_bbac]),
+    y: Fe([0x9c47_d08f_fb10_d4b8, 0xfd17_b448_a685_5419, 0x5da4_fbfc_0e11_08a8, 0x483a_da77_26a3_c465]),
 };
 
 /// Whether `a <= b`, both little-endian words.
@@ -68,9 +42,7 @@ pub(super) fn at_most(a: &[u64; 4], b: &[u64; 4]) -> bool {
 
 /// Little-endian words of a big-endian number.
 pub(super) fn words_from_be(bytes: &[u8; 32]) -> [u64; 4] {
-    core::array::from_fn(|i| {
-        (0..8).fold(0, |acc, j| (acc << 8) | u64::from(bytes[8 * (3 - i) + j]))
-    })
+    core::array::from_fn(|i| (0..8).fold(0, |acc, j| (acc << 8) | u64::from(bytes[8 * (3 - i) + j])))
 }
 
 /// The eight 32-bit limbs of a number, little-endian.
@@ -193,12 +165,7 @@ impl Fe {
 
     /// A square root, if there is one (`p = 3 mod 4`: the power `(p+1)/4`).
     pub(super) fn sqrt(self) -> Option<Fe> {
-        let root = self.pow(&[
-            0xffff_ffff_bfff_ff0c,
-            u64::MAX,
-            u64::MAX,
-            0x3fff_ffff_ffff_ffff,
-        ]);
+        let root = self.pow(&[0xffff_ffff_bfff_ff0c, u64::MAX, u64::MAX, 0x3fff_ffff_ffff_ffff]);
         (root.square() == self).then_some(root)
     }
 
@@ -222,10 +189,7 @@ impl Affine {
     /// The point of this abscissa with an even ordinate, if there is one.
     pub(super) fn lift(x: Fe) -> Option<Affine> {
         let y = x.square().mul(x).add(Fe::from_u64(7)).sqrt()?;
-        Some(Affine {
-            x,
-            y: if y.is_odd() { y.neg() } else { y },
-        })
+        Some(Affine { x, y: if y.is_odd() { y.neg() } else { y } })
     }
 
     pub(super) fn is_on_curve(self) -> bool {
@@ -233,18 +197,12 @@ impl Affine {
     }
 
     pub(super) fn neg(self) -> Affine {
-        Affine {
-            x: self.x,
-            y: self.y.neg(),
-        }
+        Affine { x: self.x, y: self.y.neg() }
     }
 
     /// `λ·self`.
     pub(super) fn endo(self) -> Affine {
-        Affine {
-            x: self.x.mul(ENDO_BETA),
-            y: self.y,
-        }
+        Affine { x: self.x.mul(ENDO_BETA), y: self.y }
     }
 
     /// The slope of the chord and the sum; meaningless if the abscissas are
@@ -281,13 +239,7 @@ impl Wide {
         let sign = (value >> 127) as u64;
         let words = [value as u64, (value >> 64) as u64];
         let (skip, half) = (limb / 2, limb % 2 == 1);
-        let at = |i: usize| -> u64 {
-            if i < skip {
-                0
-            } else {
-                words.get(i - skip).copied().unwrap_or(sign)
-            }
-        };
+        let at = |i: usize| -> u64 { if i < skip { 0 } else { words.get(i - skip).copied().unwrap_or(sign) } };
         Wide(core::array::from_fn(|i| {
             if half {
                 let below = if i == 0 { 0 } else { at(i - 1) };
@@ -334,11 +286,7 @@ impl Wide {
     pub(super) fn to_scalar(self) -> Scalar {
         let magnitude = if self.is_negative() { self.neg() } else { self };
         let base = Scalar::from_u128(1 << 64);
-        let value = magnitude
-            .0
-            .iter()
-            .rev()
-            .fold(Scalar::ZERO, |acc, w| acc * base + Scalar::from(*w));
+        let value = magnitude.0.iter().rev().fold(Scalar::ZERO, |acc, w| acc * base + Scalar::from(*w));
         if self.is_negative() { -value } else { value }
     }
 }
@@ -353,16 +301,9 @@ pub(super) struct LazyValue {
 
 impl LazyValue {
     pub(super) fn from_limbs(limbs: &[i64; 8]) -> LazyValue {
-        let int = limbs
-            .iter()
-            .enumerate()
-            .fold(Wide::default(), |acc, (i, l)| {
-                acc.add(Wide::from_i128(i128::from(*l), i))
-            });
-        LazyValue {
-            int,
-            low: i128::from(limbs[0]) + (i128::from(limbs[1]) << 32),
-        }
+        let int =
+            limbs.iter().enumerate().fold(Wide::default(), |acc, (i, l)| acc.add(Wide::from_i128(i128::from(*l), i)));
+        LazyValue { int, low: i128::from(limbs[0]) + (i128::from(limbs[1]) << 32) }
     }
 
     /// The product polynomial folded once: `t_i = c_i + 977·c_{i+8} + c_{i+7}`
@@ -374,17 +315,11 @@ impl LazyValue {
             c[i] + high + shifted
         };
         let int = (0..8).fold(Wide::default(), |acc, i| acc.add(Wide::from_i128(t(i), i)));
-        LazyValue {
-            int,
-            low: t(0) + (t(1) << 32),
-        }
+        LazyValue { int, low: t(0) + (t(1) << 32) }
     }
 
     pub(super) fn add_times(self, factor: i64, other: &LazyValue) -> LazyValue {
-        LazyValue {
-            int: self.int.add(other.int.times(factor)),
-            low: self.low + i128::from(factor) * other.low,
-        }
+        LazyValue { int: self.int.add(other.int.times(factor)), low: self.low + i128::from(factor) * other.low }
     }
 }
 

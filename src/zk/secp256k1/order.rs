@@ -14,10 +14,9 @@
 //! below `2^136`. `|Z| < 2^515 < N·2^288`.
 
 use super::decompose::order;
-use super::field::{
-    Bit, LIMBS, Lc, Limbs, Operand, Product, Term, add_bits, alloc_bits, enforce_zero, pow2,
-};
+use super::field::{Bit, LIMBS, Lc, Limbs, Term, add_bits, alloc_bits, enforce_zero, pow2};
 use super::native::{N, limbs_of, scalar_from_i128};
+use super::relation::{Operand, Product};
 use crate::Scalar;
 use ff::Field;
 use nova_snark::frontend::{ConstraintSystem, SynthesisError};
@@ -56,11 +55,7 @@ impl OrderSum<'_> {
         if !gate.val {
             return [0; LIMBS + 1];
         }
-        let sum = self
-            .coefficients()
-            .iter()
-            .rev()
-            .fold(BigInt::zero(), |acc, e| (acc << 32u32) + *e);
+        let sum = self.coefficients().iter().rev().fold(BigInt::zero(), |acc, e| (acc << 32u32) + *e);
         let shifted = sum.div_floor(&BigInt::from(order())) + (BigInt::one() << 257u32);
         let digits = shifted.magnitude().to_u32_digits();
         core::array::from_fn(|i| i64::from(digits.get(i).copied().unwrap_or(0)))
@@ -116,11 +111,7 @@ impl OrderSum<'_> {
             }
             if i >= LIMBS {
                 let constant = Scalar::from(2) * scalar_from_i128(i128::from(n[i - LIMBS]));
-                lc = Term {
-                    var: gate.var,
-                    coef: constant,
-                }
-                .add_to(lc, factor);
+                lc = Term { var: gate.var, coef: constant }.add_to(lc, factor);
             }
             lc
         };
@@ -130,9 +121,7 @@ impl OrderSum<'_> {
         for group in 0..GROUPS {
             let low = incoming.as_ref().map_or(0, |(_, c)| *c);
             // 3 coefficients below 2^69 may exceed i128 at 2^133: carry stepwise.
-            let carry = e[GROUP * group..GROUP * (group + 1)]
-                .iter()
-                .fold(low, |acc, e| (acc + e) >> 32);
+            let carry = e[GROUP * group..GROUP * (group + 1)].iter().fold(low, |acc, e| (acc + e) >> 32);
             let biased = carry.wrapping_add(if gate.val { 1 << (CARRY_BITS - 1) } else { 0 });
             let bits = alloc_bits(cs, biased as u128, CARRY_BITS)?;
             enforce_zero(cs, |mut lc| {

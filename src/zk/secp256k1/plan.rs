@@ -4,12 +4,9 @@
 use super::constants::constants;
 use super::decompose::{Component, biguint, order, short_multipliers};
 use super::native::{
-    Affine, ENDO_LAMBDA, Fe, HALF_N, LazyValue, N, at_most, half_scalar, lazy_ordinate,
-    scalar_from_i128, words_from_be,
+    Affine, ENDO_LAMBDA, Fe, HALF_N, LazyValue, N, at_most, half_scalar, lazy_ordinate, scalar_from_i128, words_from_be,
 };
-use super::{
-    K_WORDS, PARTS, ROUNDS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS,
-};
+use super::{K_WORDS, PARTS, ROUNDS, SIG_WIDTH, STATE_WIDTH, STEP_BITS, STEPS, STEPS_PER_WORD, WORDS};
 use crate::Scalar;
 use ff::Field;
 use num_bigint::BigUint;
@@ -80,12 +77,7 @@ pub(super) struct StateValues {
 
 impl SignatureValues {
     /// Checks every range and finds the multipliers; R's ordinate is one of two.
-    fn new(
-        hash: [u8; 32],
-        r: [u8; 32],
-        s: [u8; 32],
-        pubkey: ([u8; 32], [u8; 32]),
-    ) -> Result<Self, SignatureError> {
+    fn new(hash: [u8; 32], r: [u8; 32], s: [u8; 32], pubkey: ([u8; 32], [u8; 32])) -> Result<Self, SignatureError> {
         let [z, r, s] = [hash, r, s].map(|b| words_from_be(&b));
         if r == [0; 4] || at_most(&N, &r) {
             return Err(SignatureError::ROutOfRange);
@@ -93,18 +85,12 @@ impl SignatureValues {
         if s == [0; 4] || !at_most(&s, &HALF_N) {
             return Err(SignatureError::SOutOfRange);
         }
-        let coordinate =
-            |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
-        let q = Affine {
-            x: coordinate(&pubkey.0)?,
-            y: coordinate(&pubkey.1)?,
-        };
+        let coordinate = |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
+        let q = Affine { x: coordinate(&pubkey.0)?, y: coordinate(&pubkey.1)? };
         if !q.is_on_curve() {
             return Err(SignatureError::KeyNotOnCurve);
         }
-        let r_point = Fe::from_words(r)
-            .and_then(Affine::lift)
-            .ok_or(SignatureError::NoSuchPoint)?;
+        let r_point = Fe::from_words(r).and_then(Affine::lift).ok_or(SignatureError::NoSuchPoint)?;
 
         let n = order();
         let s_inverse = biguint(&s).modpow(&(&n - 2u32), &n);
@@ -128,10 +114,7 @@ impl SignatureValues {
 
     /// What `attempt` makes of the values with R or -R: it says `None` where
     /// the chain is exceptional and `Some(None)` where it ends elsewhere.
-    fn find<T>(
-        self,
-        mut attempt: impl FnMut(&Self) -> Option<Option<T>>,
-    ) -> Result<T, SignatureError> {
+    fn find<T>(self, mut attempt: impl FnMut(&Self) -> Option<Option<T>>) -> Result<T, SignatureError> {
         let mut error = SignatureError::Mismatch;
         for r in [self.r, self.r.neg()] {
             match attempt(&Self { r, ..self.clone() }) {
@@ -149,11 +132,7 @@ pub(super) fn pack_steps(steps: &[u16], count: usize) -> Vec<Scalar> {
     let shift = Scalar::from(1 << STEP_BITS);
     let chunks = steps.chunks(STEPS).flat_map(|c| c.chunks(STEPS_PER_WORD));
     let mut words: Vec<Scalar> = chunks
-        .map(|word| {
-            word.iter().rev().fold(Scalar::ZERO, |acc, s| {
-                acc * shift + Scalar::from(u64::from(*s))
-            })
-        })
+        .map(|word| word.iter().rev().fold(Scalar::ZERO, |acc, s| acc * shift + Scalar::from(u64::from(*s))))
         .collect();
     words.resize(count, Scalar::ZERO);
     words
@@ -187,20 +166,9 @@ impl StateValues {
     /// The four points of the table, `R, λR, -Q, -λQ` with their signs.
     pub(super) fn points(&self, r_y: Fe, q_y: Fe) -> [Affine; 4] {
         let flip = |p: Affine, f: i64| if f < 0 { p.neg() } else { p };
-        let p1 = Affine {
-            x: self.r_x,
-            y: r_y,
-        };
-        let p3 = Affine {
-            x: self.q_x,
-            y: q_y,
-        };
-        [
-            p1,
-            flip(p1.endo(), self.r_flip),
-            p3,
-            flip(p3.endo(), self.q_flip),
-        ]
+        let p1 = Affine { x: self.r_x, y: r_y };
+        let p3 = Affine { x: self.q_x, y: q_y };
+        [p1, flip(p1.endo(), self.r_flip), p3, flip(p3.endo(), self.q_flip)]
     }
 }
 
@@ -221,13 +189,7 @@ pub struct ChunkWitness {
 impl ChunkWitness {
     /// The witness of a slot that does nothing: zeros.
     pub(super) fn idle() -> ChunkWitness {
-        ChunkWitness {
-            part: 0,
-            state: StateValues::default(),
-            ordinates: [Fe::ZERO; 2],
-            next: None,
-            signature: None,
-        }
+        ChunkWitness { part: 0, state: StateValues::default(), ordinates: [Fe::ZERO; 2], next: None, signature: None }
     }
 
     /// Position in the chain, `0..PARTS`.
@@ -238,11 +200,7 @@ impl ChunkWitness {
     /// Payload of the received state message ([`STATE_WIDTH`] elements); zeros
     /// for the first chunk, which receives none.
     pub fn state_in(&self) -> Vec<Scalar> {
-        if self.part == 0 {
-            vec![Scalar::ZERO; STATE_WIDTH]
-        } else {
-            self.state.message()
-        }
+        if self.part == 0 { vec![Scalar::ZERO; STATE_WIDTH] } else { self.state.message() }
     }
 
     /// Payload of the sent state message ([`STATE_WIDTH`] elements); zeros for
@@ -258,10 +216,9 @@ impl ChunkWitness {
     /// as high and low half; zeros for all chunks but the first.
     pub fn sig(&self) -> Vec<Scalar> {
         match &self.signature {
-            Some(v) => [&v.z, &v.q.x.0, &v.q.y.0]
-                .into_iter()
-                .flat_map(|w| [half_scalar(w, 1), half_scalar(w, 0)])
-                .collect(),
+            Some(v) => {
+                [&v.z, &v.q.x.0, &v.q.y.0].into_iter().flat_map(|w| [half_scalar(w, 1), half_scalar(w, 0)]).collect()
+            }
             None => vec![Scalar::ZERO; SIG_WIDTH],
         }
     }
@@ -298,11 +255,7 @@ struct Jacobian {
 
 impl Jacobian {
     fn of(point: Affine) -> Self {
-        Self {
-            x: point.x,
-            y: point.y,
-            z: Fe::from_u64(1),
-        }
+        Self { x: point.x, y: point.y, z: Fe::from_u64(1) }
     }
 
     /// The sum of two points of different abscissas, `None` otherwise.
@@ -320,11 +273,7 @@ impl Jacobian {
         let v = u.mul(square);
         let x = rise.square().sub(cube).sub(v.add(v));
         let y = rise.mul(v.sub(x)).sub(s.mul(cube));
-        Some(Self {
-            x,
-            y,
-            z: run.mul(self.z).mul(other.z),
-        })
+        Some(Self { x, y, z: run.mul(self.z).mul(other.z) })
     }
 
     fn is(self, point: Affine) -> bool {
@@ -459,11 +408,7 @@ impl EcdsaPlan {
 /// The state before chunk 0 and the canonical ordinates of P1 and P3.
 fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
     let sign = |i: usize| {
-        if values.components[i].negative {
-            -1i64
-        } else {
-            1
-        }
+        if values.components[i].negative { -1i64 } else { 1 }
     };
     let signed = |y: Fe, factor: i64| {
         let lazy = LazyValue::default().add_times(factor, &LazyValue::from_limbs(&y.limbs()));

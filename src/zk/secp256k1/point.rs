@@ -16,7 +16,10 @@
 //! (l1 + l2)·(x_P - x') = 2·y_P      x  = l2² - x_P - x'        y = l2·(x_P - x) - y_P
 //! ```
 //!
-//! Weights (units of [`field`](super::field)): the accumulator has 1 after an
+//! (`x' != x_P` also follows from the relation of l2, since no point has
+//! `y = 0`; it is enforced all the same.)
+//!
+//! Weights (units of [`relation`](super::relation)): the accumulator has 1 after an
 //! addition (y is taken from the addend's side), then 2 and 3 after two
 //! doublings; table entries have 0 or 1. The heaviest relation is the second
 //! doubling's `(l1 + l2)·(x_P - x') - 2·y_P`: 2 + 2·2 = 6.
@@ -25,10 +28,9 @@
 //! 4·(264 + 15 + 90) + 15 + 2 + 6.
 
 use super::constants::{COLUMNS, constants};
-use super::field::{
-    Bit, LIMBS, Lazy, Limbs, Product, Sum, Term, alloc, enforce_different, multiply,
-};
+use super::field::{Bit, LIMBS, Limbs, Term, alloc, enforce_different, multiply};
 use super::native::{Affine, Fe, LazyValue, scalar_from_i128};
+use super::relation::{Lazy, Product, Sum};
 use crate::Scalar;
 use ff::Field;
 use nova_snark::frontend::{ConstraintSystem, SynthesisError};
@@ -51,11 +53,7 @@ pub(super) fn reduce<CS: ConstraintSystem<Scalar>>(
     let out = Limbs::alloc(cs, value.limbs())?;
     let mut values = sum.values.to_vec();
     values.push((-1, &out));
-    Sum {
-        values: &values,
-        ..sum
-    }
-    .enforce_zero_mod_p(cs, gate)?;
+    Sum { values: &values, ..sum }.enforce_zero_mod_p(cs, gate)?;
     Ok(out)
 }
 
@@ -80,30 +78,17 @@ impl Point {
         let (slope, at) = self.at.chord(other.at);
         let slope = Limbs::alloc(cs, slope.limbs())?;
         let run = Product::new(cs, &[(1, &slope)], &[(1, &other.x), (-1, &self.x)])?;
-        Sum {
-            products: &[(1, &run)],
-            lazies: &[(-1, &other.y), (1, &self.y)],
-            values: &[],
-        }
-        .enforce_zero_mod_p(cs, gate)?;
+        Sum { products: &[(1, &run)], lazies: &[(-1, &other.y), (1, &self.y)], values: &[] }
+            .enforce_zero_mod_p(cs, gate)?;
         let square = Product::new(cs, &[(1, &slope)], &[(1, &slope)])?;
         let x = reduce(
             cs,
             gate,
             at.x,
-            Sum {
-                products: &[(1, &square)],
-                lazies: &[],
-                values: &[(-1, &self.x), (-1, &other.x)],
-            },
+            Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &other.x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope)], &[(1, &other.x), (-1, &x)])?;
-        let y = Sum {
-            products: &[(1, &rise)],
-            lazies: &[(-1, &other.y)],
-            values: &[],
-        }
-        .to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &other.y)], values: &[] }.to_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
@@ -119,54 +104,28 @@ impl Point {
         let (slope2, at) = self.at.chord(middle);
         let slope1 = Limbs::alloc(cs, slope1.limbs())?;
         let run = Product::new(cs, &[(1, &slope1)], &[(1, &other.x), (-1, &self.x)])?;
-        Sum {
-            products: &[(1, &run)],
-            lazies: &[(-1, &other.y), (1, &self.y)],
-            values: &[],
-        }
-        .enforce_zero_mod_p(cs, gate)?;
+        Sum { products: &[(1, &run)], lazies: &[(-1, &other.y), (1, &self.y)], values: &[] }
+            .enforce_zero_mod_p(cs, gate)?;
         let square = Product::new(cs, &[(1, &slope1)], &[(1, &slope1)])?;
         let middle_x = reduce(
             cs,
             gate,
             middle.x,
-            Sum {
-                products: &[(1, &square)],
-                lazies: &[],
-                values: &[(-1, &self.x), (-1, &other.x)],
-            },
+            Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &other.x)] },
         )?;
         enforce_different(cs, gate, &self.x, &middle_x)?;
         let slope2 = Limbs::alloc(cs, slope2.limbs())?;
-        let run = Product::new(
-            cs,
-            &[(1, &slope1), (1, &slope2)],
-            &[(1, &self.x), (-1, &middle_x)],
-        )?;
-        Sum {
-            products: &[(1, &run)],
-            lazies: &[(-2, &self.y)],
-            values: &[],
-        }
-        .enforce_zero_mod_p(cs, gate)?;
+        let run = Product::new(cs, &[(1, &slope1), (1, &slope2)], &[(1, &self.x), (-1, &middle_x)])?;
+        Sum { products: &[(1, &run)], lazies: &[(-2, &self.y)], values: &[] }.enforce_zero_mod_p(cs, gate)?;
         let square = Product::new(cs, &[(1, &slope2)], &[(1, &slope2)])?;
         let x = reduce(
             cs,
             gate,
             at.x,
-            Sum {
-                products: &[(1, &square)],
-                lazies: &[],
-                values: &[(-1, &self.x), (-1, &middle_x)],
-            },
+            Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &middle_x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope2)], &[(1, &self.x), (-1, &x)])?;
-        let y = Sum {
-            products: &[(1, &rise)],
-            lazies: &[(-1, &self.y)],
-            values: &[],
-        }
-        .to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &self.y)], values: &[] }.to_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
@@ -188,24 +147,10 @@ impl Point {
         })
     }
 
-    fn from_terms(
-        terms: [Term; COLUMNS],
-        x: [i64; LIMBS],
-        y: LazyValue,
-        weight: u32,
-        at: Affine,
-    ) -> Point {
+    fn from_terms(terms: [Term; COLUMNS], x: [i64; LIMBS], y: LazyValue, weight: u32, at: Affine) -> Point {
         Point {
-            x: Limbs {
-                terms: core::array::from_fn(|i| terms[i]),
-                value: x,
-            },
-            y: Lazy {
-                residue: terms[LIMBS],
-                low: terms[LIMBS + 1],
-                value: y,
-                weight,
-            },
+            x: Limbs { terms: core::array::from_fn(|i| terms[i]), value: x },
+            y: Lazy { residue: terms[LIMBS], low: terms[LIMBS + 1], value: y, weight },
             at,
         }
     }
@@ -231,13 +176,7 @@ impl Point {
             );
             *term = Term::one(var);
         }
-        Ok(Point::from_terms(
-            terms,
-            chosen.x.value,
-            chosen.y.value,
-            self.y.weight.max(other.y.weight),
-            chosen.at,
-        ))
+        Ok(Point::from_terms(terms, chosen.x.value, chosen.y.value, self.y.weight.max(other.y.weight), chosen.at))
     }
 }
 
@@ -271,29 +210,18 @@ pub(super) fn lookup<CS: ConstraintSystem<Scalar>>(
         }
         level = next;
     }
-    Ok(level
-        .pop()
-        .expect("invariant: a table has 2^(number of bits) entries"))
+    Ok(level.pop().expect("invariant: a table has 2^(number of bits) entries"))
 }
 
 /// All 16 products of four bits; index 0 is the gate: 11 constraints.
-fn monomials<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    gate: Bit,
-    bits: &[Bit],
-) -> Result<Vec<Bit>, SynthesisError> {
+fn monomials<CS: ConstraintSystem<Scalar>>(cs: &mut CS, gate: Bit, bits: &[Bit]) -> Result<Vec<Bit>, SynthesisError> {
     let mut out = vec![gate];
     for bit in bits {
         out.push(*bit);
         for i in 1..out.len() - 1 {
             let (a, b) = (out[i], *bit);
             let val = a.val && b.val;
-            let var = multiply(
-                cs,
-                Scalar::from(u64::from(val)),
-                |lc| lc + a.var,
-                |lc| lc + b.var,
-            )?;
+            let var = multiply(cs, Scalar::from(u64::from(val)), |lc| lc + a.var, |lc| lc + b.var)?;
             out.push(Bit { var, val });
         }
     }
@@ -310,40 +238,20 @@ pub(super) fn lookup_generator<CS: ConstraintSystem<Scalar>>(
     let constants = constants();
     let low = monomials(cs, gate, &bits[..4])?;
     let high = monomials(cs, gate, &bits[4..8])?;
-    let index = |bits: &[Bit]| -> usize {
-        bits.iter()
-            .enumerate()
-            .map(|(i, b)| usize::from(b.val) << i)
-            .sum()
-    };
+    let index = |bits: &[Bit]| -> usize { bits.iter().enumerate().map(|(i, b)| usize::from(b.val) << i).sum() };
     let (row, column) = (index(&bits[..4]), index(&bits[4..8]));
-    let at = if gate.val {
-        constants.generator[row + 16 * column]
-    } else {
-        Affine::default()
-    };
+    let at = if gate.val { constants.generator[row + 16 * column] } else { Affine::default() };
     let (x, y) = (at.x.limbs(), LazyValue::from_limbs(&at.y.limbs()));
     let values = Point::column_values(&x, &y);
     let mut terms = [Term::one(gate.var); COLUMNS];
     for (c, term) in terms.iter_mut().enumerate() {
         let form = |lc, l: usize, factor: Scalar| {
-            high.iter().enumerate().fold(lc, |lc, (h, m)| {
-                lc + (factor * constants.coefficients[l][h][c], m.var)
-            })
+            high.iter().enumerate().fold(lc, |lc, (h, m)| lc + (factor * constants.coefficients[l][h][c], m.var))
         };
         let mut parts = Vec::with_capacity(14);
         for (l, monomial) in low.iter().enumerate().take(15).skip(1) {
-            let value = if monomial.val && gate.val {
-                constants.partial[l][column][c]
-            } else {
-                Scalar::ZERO
-            };
-            parts.push(multiply(
-                cs,
-                value,
-                |lc| lc + monomial.var,
-                |lc| form(lc, l, Scalar::ONE),
-            )?);
+            let value = if monomial.val && gate.val { constants.partial[l][column][c] } else { Scalar::ZERO };
+            parts.push(multiply(cs, value, |lc| lc + monomial.var, |lc| form(lc, l, Scalar::ONE))?);
         }
         let out = alloc(cs, values[c])?;
         cs.enforce(

@@ -4,13 +4,13 @@
 //! other chunks, and whatever it yields is multiplied by the gate again.
 
 use super::field::{
-    Bit, Lazy, Limbs, P_MINUS_1, Product, Sum, Term, add_bits, alloc_bit, alloc_bits,
-    enforce_at_most, enforce_nonzero, multiply,
+    Bit, Limbs, P_MINUS_1, Term, add_bits, alloc_bit, alloc_bits, enforce_at_most, enforce_nonzero, multiply,
 };
 use super::native::{ENDO_LAMBDA, Fe, HALF_N, N, limbs_of, scalar_from_i128};
 use super::order::OrderSum;
 use super::plan::SignatureValues;
 use super::point::reduce;
+use super::relation::{Lazy, Product, Sum};
 use super::{K_WORDS, ROUNDS, STEP_BITS};
 use crate::Scalar;
 use ff::Field;
@@ -52,10 +52,7 @@ fn enforce_limbs_nonzero<CS: ConstraintSystem<Scalar>>(
 ) -> Result<(), SynthesisError> {
     let sum = limbs.value.iter().map(|l| i128::from(*l)).sum();
     enforce_nonzero(cs, gate, scalar_from_i128(sum), |lc| {
-        limbs
-            .terms
-            .iter()
-            .fold(lc, |lc, t| t.add_to(lc, Scalar::ONE))
+        limbs.terms.iter().fold(lc, |lc, t| t.add_to(lc, Scalar::ONE))
     })
 }
 
@@ -67,23 +64,11 @@ pub(super) fn enforce_on_curve<CS: ConstraintSystem<Scalar>>(
     y: &Limbs,
 ) -> Result<(), SynthesisError> {
     let square = Product::new(cs, &[(1, x)], &[(1, x)])?;
-    let xx = reduce(
-        cs,
-        gate,
-        x_value.square(),
-        Sum {
-            products: &[(1, &square)],
-            ..Sum::default()
-        },
-    )?;
+    let xx = reduce(cs, gate, x_value.square(), Sum { products: &[(1, &square)], ..Sum::default() })?;
     let xxx = Product::new(cs, &[(1, &xx)], &[(1, x)])?;
     let yy = Product::new(cs, &[(1, y)], &[(1, y)])?;
-    Sum {
-        products: &[(1, &xxx), (-1, &yy)],
-        lazies: &[(1, &Lazy::constant(gate, Fe::from_u64(7)))],
-        values: &[],
-    }
-    .enforce_zero_mod_p(cs, gate)
+    Sum { products: &[(1, &xxx), (-1, &yy)], lazies: &[(1, &Lazy::constant(gate, Fe::from_u64(7)))], values: &[] }
+        .enforce_zero_mod_p(cs, gate)
 }
 
 /// `gate - 2·sign`, the factor 1 or -1 of a sign bit.
@@ -120,26 +105,11 @@ fn multiplier<CS: ConstraintSystem<Scalar>>(
         }
         signed.push(limbs);
     }
-    let residue = Limbs::alloc(
-        cs,
-        limbs_of(if which == 0 {
-            &values.alpha
-        } else {
-            &values.beta
-        }),
-    )?;
+    let residue = Limbs::alloc(cs, limbs_of(if which == 0 { &values.alpha } else { &values.beta }))?;
     let lambda = Limbs::constant(gate, limbs_of(&ENDO_LAMBDA));
     let product = Product::new(cs, &[(1, &signed[1])], &[(1, &lambda)])?;
-    OrderSum {
-        products: &[(1, &product)],
-        values: &[(1, &signed[0]), (-1, &residue)],
-    }
-    .enforce_zero_mod_n(cs, gate)?;
-    Ok(Multiplier {
-        bits,
-        signs,
-        residue,
-    })
+    OrderSum { products: &[(1, &product)], values: &[(1, &signed[0]), (-1, &residue)] }.enforce_zero_mod_n(cs, gate)?;
+    Ok(Multiplier { bits, signs, residue })
 }
 
 /// `direction·sign·y` and the product of both signs: 3 constraints.
@@ -152,9 +122,7 @@ fn signed_ordinate<CS: ConstraintSystem<Scalar>>(
 ) -> Result<SignedOrdinate, SynthesisError> {
     let factor = i128::from(direction * sign_factor(gate, signs[0]));
     let direction = scalar_from_i128(i128::from(direction));
-    let factor_of = |lc, sign: Bit, direction: Scalar| {
-        lc + (direction, gate.var) - (direction.double(), sign.var)
-    };
+    let factor_of = |lc, sign: Bit, direction: Scalar| lc + (direction, gate.var) - (direction.double(), sign.var);
     let lazy = y.lazy_value();
     let residue = multiply(
         cs,
@@ -227,10 +195,7 @@ pub(super) fn synthesize<CS: ConstraintSystem<Scalar>>(
     let alpha = multiplier(cs, gate, values, 0)?;
     let beta = multiplier(cs, gate, values, 1)?;
     // (a0, a1) != (0, 0): the sum of two magnitudes is below 2^67.
-    let sum: u128 = values.components[..2]
-        .iter()
-        .map(|c| u128::from(c.magnitude))
-        .sum();
+    let sum: u128 = values.components[..2].iter().map(|c| u128::from(c.magnitude)).sum();
     enforce_nonzero(cs, gate, scalar_from_i128(sum as i128), |lc| {
         let lc = add_bits(lc, &alpha.bits[0], Scalar::ONE);
         add_bits(lc, &alpha.bits[1], Scalar::ONE)
@@ -241,18 +206,10 @@ pub(super) fn synthesize<CS: ConstraintSystem<Scalar>>(
     let product = |cs: &mut CS, a: &Limbs, b: &Limbs| Product::new(cs, &[(1, a)], &[(1, b)]);
     let left = product(cs, &alpha.residue, &r_x)?;
     let right = product(cs, &beta.residue, &s)?;
-    OrderSum {
-        products: &[(1, &left), (-1, &right)],
-        values: &[],
-    }
-    .enforce_zero_mod_n(cs, gate)?;
+    OrderSum { products: &[(1, &left), (-1, &right)], values: &[] }.enforce_zero_mod_n(cs, gate)?;
     let left = product(cs, &alpha.residue, &z)?;
     let right = product(cs, &k, &s)?;
-    OrderSum {
-        products: &[(1, &left), (-1, &right)],
-        values: &[],
-    }
-    .enforce_zero_mod_n(cs, gate)?;
+    OrderSum { products: &[(1, &left), (-1, &right)], values: &[] }.enforce_zero_mod_n(cs, gate)?;
 
     Ok(Signature {
         p1: signed_ordinate(cs, gate, &alpha.signs, 1, &r_y)?,

@@ -56,20 +56,13 @@ impl Checker {
     }
 
     fn holds(&self, row: usize, z: &[Scalar]) -> bool {
-        let [a, b, c] = [0, 1, 2].map(|m| {
-            self.rows[row][m]
-                .iter()
-                .map(|(i, coef)| z[*i] * coef)
-                .sum::<Scalar>()
-        });
+        let [a, b, c] = [0, 1, 2].map(|m| self.rows[row][m].iter().map(|(i, coef)| z[*i] * coef).sum::<Scalar>());
         a * b == c
     }
 
     pub(super) fn failures(&self, z: &[Scalar]) -> Vec<usize> {
         assert_eq!(z.len(), self.columns.len());
-        (0..self.rows.len())
-            .filter(|i| !self.holds(*i, z))
-            .collect()
+        (0..self.rows.len()).filter(|i| !self.holds(*i, z)).collect()
     }
 
     /// Whether changing one variable breaks a constraint.
@@ -140,10 +133,7 @@ impl Signed {
 
 pub(super) fn coordinates(point: &k256::ProjectivePoint) -> ([u8; 32], [u8; 32]) {
     let encoded = point.to_affine().to_encoded_point(false);
-    (
-        (*encoded.x().unwrap()).into(),
-        (*encoded.y().unwrap()).into(),
-    )
+    ((*encoded.x().unwrap()).into(), (*encoded.y().unwrap()).into())
 }
 
 pub(super) fn scalar(bytes: [u8; 32]) -> k256::Scalar {
@@ -157,12 +147,7 @@ pub(super) fn sign(hash: [u8; 32], secret: k256::Scalar, nonce: k256::Scalar) ->
     let s = nonce.invert().unwrap() * (scalar(hash) + scalar(r) * secret);
     let low: bool = !bool::from(k256::elliptic_curve::scalar::IsHigh::is_high(&s));
     let s = if low { s } else { -s };
-    Signed {
-        hash,
-        r,
-        s: s.to_repr().into(),
-        key: coordinates(&(k256::ProjectivePoint::GENERATOR * secret)),
-    }
+    Signed { hash, r, s: s.to_repr().into(), key: coordinates(&(k256::ProjectivePoint::GENERATOR * secret)) }
 }
 
 pub(super) fn random_signature(rng: &mut impl rand::RngCore) -> Signed {

@@ -90,7 +90,8 @@ fn bus_rule_2_every_element_of_every_port_is_absorbed() {
         bus::absorb(&mut cs, &h, ports).unwrap().get_value().unwrap()
     };
     let honest = chain(&vars.ports);
-    let other = |number: &Num| AllocatedNum::from_parts(number.get_variable(), number.get_value().map(|v| v + Scalar::ONE));
+    let other =
+        |number: &Num| AllocatedNum::from_parts(number.get_variable(), number.get_value().map(|v| v + Scalar::ONE));
     for i in 0..vars.ports.len() {
         let kept = vars.ports[i].selector.clone();
         vars.ports[i].selector = other(&kept);

@@ -38,9 +38,7 @@ pub(super) fn halves(bytes: &[u8; 32]) -> [Scalar; 2] {
 
 /// An integer of at most 31 bytes, big-endian.
 pub(super) fn integer(bytes: &[u8]) -> Scalar {
-    bytes.iter().fold(Scalar::ZERO, |number, byte| {
-        number * Scalar::from(256) + Scalar::from(u64::from(*byte))
-    })
+    bytes.iter().fold(Scalar::ZERO, |number, byte| number * Scalar::from(256) + Scalar::from(u64::from(*byte)))
 }
 
 /// The same in the circuit.
@@ -72,9 +70,7 @@ pub(super) fn keccak<CS: ConstraintSystem<Scalar>>(
         port.push(element);
     }
     digest.truncate(32);
-    let port = port
-        .try_into()
-        .map_err(|_| SynthesisError::IncompatibleLengthVector("keccak port".into()))?;
+    let port = port.try_into().map_err(|_| SynthesisError::IncompatibleLengthVector("keccak port".into()))?;
     Ok((port, digest))
 }
 

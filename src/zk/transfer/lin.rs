@@ -20,18 +20,12 @@ pub(super) struct Lin {
 impl Lin {
     /// The empty sum.
     pub(super) fn zero() -> Self {
-        Self {
-            terms: Vec::new(),
-            value: Some(Scalar::ZERO),
-        }
+        Self { terms: Vec::new(), value: Some(Scalar::ZERO) }
     }
 
     /// The constant 1.
     pub(super) fn one<CS: ConstraintSystem<Scalar>>() -> Self {
-        Self {
-            terms: vec![(CS::one(), Scalar::ONE)],
-            value: Some(Scalar::ONE),
-        }
+        Self { terms: vec![(CS::one(), Scalar::ONE)], value: Some(Scalar::ONE) }
     }
 
     /// The value, `None` while a shape is built.
@@ -41,12 +35,8 @@ impl Lin {
 
     /// `self + coefficient · other`.
     pub(super) fn plus(mut self, coefficient: Scalar, other: &Self) -> Self {
-        self.terms
-            .extend(other.terms.iter().map(|(v, c)| (*v, *c * coefficient)));
-        self.value = self
-            .value
-            .zip(other.value)
-            .map(|(a, b)| a + coefficient * b);
+        self.terms.extend(other.terms.iter().map(|(v, c)| (*v, *c * coefficient)));
+        self.value = self.value.zip(other.value).map(|(a, b)| a + coefficient * b);
         self
     }
 
@@ -77,10 +67,7 @@ impl Lin {
 
 impl From<&AllocatedNum<Scalar>> for Lin {
     fn from(num: &AllocatedNum<Scalar>) -> Self {
-        Self {
-            terms: vec![(num.get_variable(), Scalar::ONE)],
-            value: num.get_value(),
-        }
+        Self { terms: vec![(num.get_variable(), Scalar::ONE)], value: num.get_value() }
     }
 }
 
@@ -105,33 +92,17 @@ pub(super) fn weighted<'a>(base: u64, items: impl IntoIterator<Item = &'a Lin>) 
 }
 
 /// `a · b = c`. One constraint.
-pub(super) fn enforce<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    name: &'static str,
-    a: &Lin,
-    b: &Lin,
-    c: &Lin,
-) {
+pub(super) fn enforce<CS: ConstraintSystem<Scalar>>(cs: &mut CS, name: &'static str, a: &Lin, b: &Lin, c: &Lin) {
     cs.enforce(|| name, |lc| a.append(lc), |lc| b.append(lc), |lc| c.append(lc));
 }
 
 /// `a · b = 0`. One constraint.
-pub(super) fn annihilate<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    name: &'static str,
-    a: &Lin,
-    b: &Lin,
-) {
+pub(super) fn annihilate<CS: ConstraintSystem<Scalar>>(cs: &mut CS, name: &'static str, a: &Lin, b: &Lin) {
     enforce(cs, name, a, b, &Lin::zero());
 }
 
 /// `a = b`. One constraint.
-pub(super) fn equal<CS: ConstraintSystem<Scalar>>(
-    cs: &mut CS,
-    name: &'static str,
-    a: &Lin,
-    b: &Lin,
-) {
+pub(super) fn equal<CS: ConstraintSystem<Scalar>>(cs: &mut CS, name: &'static str, a: &Lin, b: &Lin) {
     enforce(cs, name, a, &Lin::one::<CS>(), b);
 }
 
@@ -182,9 +153,7 @@ pub(super) fn booleans<CS: ConstraintSystem<Scalar>>(
 ) -> Result<Vec<Lin>, SynthesisError> {
     let repr = value.map(|v| v.to_repr());
     let bytes = repr.as_ref().map(AsRef::<[u8]>::as_ref);
-    (0..n)
-        .map(|i| boolean(cs, name, bytes.map(|b| b[i / 8] >> (i % 8) & 1 == 1)))
-        .collect()
+    (0..n).map(|i| boolean(cs, name, bytes.map(|b| b[i / 8] >> (i % 8) & 1 == 1))).collect()
 }
 
 /// `lin` in `[0, 2^n)`, as its bits. `n + 1` constraints; `n` at most 253.
@@ -231,12 +200,9 @@ pub(super) fn inverse_or_zero<CS: ConstraintSystem<Scalar>>(
     x: &Lin,
     flag: Option<Scalar>,
 ) -> Result<Lin, SynthesisError> {
-    let quotient = x.value.zip(flag).map(|(x, flag)| {
-        if flag == Scalar::ZERO {
-            Scalar::ZERO
-        } else {
-            flag * x.invert().unwrap_or(Scalar::ZERO)
-        }
-    });
+    let quotient = x
+        .value
+        .zip(flag)
+        .map(|(x, flag)| if flag == Scalar::ZERO { Scalar::ZERO } else { flag * x.invert().unwrap_or(Scalar::ZERO) });
     Ok(Lin::from(&alloc(cs, quotient)?))
 }

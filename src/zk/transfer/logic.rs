@@ -29,9 +29,7 @@ use nova_snark::frontend::{ConstraintSystem, SynthesisError, num::AllocatedNum};
 use super::{
     env::EnvVars,
     hash::integer,
-    lin::{
-        Lin, annihilate, boolean, is_non_zero, materialize, non_zero_when, product, range,
-    },
+    lin::{Lin, annihilate, boolean, is_non_zero, materialize, non_zero_when, product, range},
     plan::Advice,
     rlp::Parsed,
 };
@@ -62,9 +60,7 @@ fn charges<CS: ConstraintSystem<Scalar>>(
     env: &EnvVars,
     witness: Option<&Advice>,
 ) -> Result<Charges, SynthesisError> {
-    let used = sel
-        .times(Scalar::from(TRANSFER_GAS))
-        .plus(Scalar::from(FLOOR_GAS_PER_TOKEN), &parsed.tokens);
+    let used = sel.times(Scalar::from(TRANSFER_GAS)).plus(Scalar::from(FLOOR_GAS_PER_TOKEN), &parsed.tokens);
     let gas = &parsed.gas_limit;
     let cap = sel.times(Scalar::from(MAX_GAS_LIMIT));
     range(cs, "gas limit covers the gas used", 24, &gas.clone().sub(&used))?;
@@ -149,16 +145,7 @@ pub(super) fn operate<CS: ConstraintSystem<Scalar>>(
         credited.sub(&created),
     ];
     let twice = new.times(Scalar::from(2));
-    let insert = [
-        twice.clone(),
-        twice,
-        parsed.to.clone(),
-        next,
-        zero.clone(),
-        zero.clone(),
-        zero.clone(),
-        created,
-    ];
+    let insert = [twice.clone(), twice, parsed.to.clone(), next, zero.clone(), zero.clone(), zero.clone(), created];
 
     // Escrow.
     let nonce = witness.map(|w| Scalar::from(w.escrow_nonce));
@@ -183,10 +170,5 @@ pub(super) fn operate<CS: ConstraintSystem<Scalar>>(
         let [a, b, c, d, e, f, g, h] = message;
         Ok::<_, SynthesisError>((selector, [a?, b?, c?, d?, e?, f?, g?, h?]))
     };
-    Ok([
-        port(sel, sender_update)?,
-        port(&sends, update_or_link)?,
-        port(&new, insert)?,
-        port(sel, escrow_update)?,
-    ])
+    Ok([port(sel, sender_update)?, port(&sends, update_or_link)?, port(&new, insert)?, port(sel, escrow_update)?])
 }

@@ -39,14 +39,12 @@ use nova_snark::frontend::{AllocatedBit, ConstraintSystem, SynthesisError, num::
 pub use env::{EnvFields, env_digest};
 pub use logic::{FLOOR_GAS_PER_TOKEN, MAX_GAS_LIMIT, TRANSFER_GAS};
 pub use payload::{Field, MAX_DATA_BYTES, MAX_PAYLOAD_BYTES, Payload, PayloadError, TxKind};
-pub use plan::{
-    AccountView, Statement, TransferError, TransferWitness, TreeMessage, gas_used, plan_transfer,
-};
+pub use plan::{AccountView, Statement, TransferError, TransferWitness, TreeMessage, gas_used, plan_transfer};
 
 use self::{
-    plan::Advice,
     hash::{big_endian, keccak, padded_key},
     lin::{Lin, annihilate, booleans, materialize, weighted},
+    plan::Advice,
 };
 use crate::Scalar;
 
@@ -124,10 +122,5 @@ pub fn synthesize_transfer<CS: ConstraintSystem<Scalar>>(
     let sig = [hash_hi, hash_lo, half(0)?, half(1)?, half(2)?, half(3)?];
 
     let tree = logic::operate(cs, sel, &sender, &parsed, &env, witness)?;
-    Ok(TransferPorts {
-        keccak: [payload_port, key_port],
-        sig,
-        tree,
-        chain_id: env.chain,
-    })
+    Ok(TransferPorts { keccak: [payload_port, key_port], sig, tree, chain_id: env.chain })
 }

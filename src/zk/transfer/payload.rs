@@ -185,10 +185,7 @@ impl Payload {
             Some(0xc0..) => (TxKind::Legacy, 0),
         };
         let long_list = list_header(&bytes[list..])?;
-        let mut reader = Reader {
-            bytes,
-            at: list + 1 + usize::from(long_list),
-        };
+        let mut reader = Reader { bytes, at: list + 1 + usize::from(long_list) };
         let mut starts = [None; MARKS];
         let typed = kind != TxKind::Legacy;
         let dynamic = kind == TxKind::DynamicFee;
@@ -251,11 +248,7 @@ impl Payload {
             value,
             data,
         };
-        let layout = Layout {
-            kind: Some(kind),
-            long_list,
-            starts,
-        };
+        let layout = Layout { kind: Some(kind), long_list, starts };
         Ok((payload, layout))
     }
 
@@ -303,9 +296,7 @@ impl Payload {
 /// Checks the list header at the start of `bytes`; true if it has two bytes.
 fn list_header(bytes: &[u8]) -> Result<bool, PayloadError> {
     match *bytes {
-        [header @ 0xc0..=0xf7, ref rest @ ..] if usize::from(header) - 0xc0 == rest.len() => {
-            Ok(false)
-        }
+        [header @ 0xc0..=0xf7, ref rest @ ..] if usize::from(header) - 0xc0 == rest.len() => Ok(false),
         [0xf8, length @ 56..=255, ref rest @ ..] if usize::from(length) == rest.len() => Ok(true),
         _ => Err(PayloadError::ListHeader),
     }
@@ -344,10 +335,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self, field: Field) -> Result<u8, PayloadError> {
-        let byte = *self
-            .bytes
-            .get(self.at)
-            .ok_or(PayloadError::Truncated(field))?;
+        let byte = *self.bytes.get(self.at).ok_or(PayloadError::Truncated(field))?;
         self.at += 1;
         Ok(byte)
     }
@@ -363,10 +351,7 @@ impl<'a> Reader<'a> {
             0xc0.. => return Err(PayloadError::WrongHeader(field)),
         };
         let end = self.at + length;
-        let content = self
-            .bytes
-            .get(self.at..end)
-            .ok_or(PayloadError::Truncated(field))?;
+        let content = self.bytes.get(self.at..end).ok_or(PayloadError::Truncated(field))?;
         self.at = end;
         match *content {
             [0..=0x7f] => Err(PayloadError::NotCanonical(field)),
@@ -382,9 +367,7 @@ impl<'a> Reader<'a> {
         if content.len() > max_bytes {
             return Err(PayloadError::TooLarge(field));
         }
-        Ok(content
-            .iter()
-            .fold(0, |number, byte| number << 8 | u128::from(*byte)))
+        Ok(content.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)))
     }
 
     fn number64(&mut self, field: Field) -> Result<u64, PayloadError> {
@@ -397,8 +380,6 @@ impl<'a> Reader<'a> {
         if content.is_empty() {
             return Err(PayloadError::Create);
         }
-        content
-            .try_into()
-            .map_err(|_| PayloadError::WrongHeader(Field::To))
+        content.try_into().map_err(|_| PayloadError::WrongHeader(Field::To))
     }
 }

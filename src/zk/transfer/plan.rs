@@ -16,8 +16,8 @@ use super::{
 use crate::{
     Scalar,
     accounts::{Address, ESCROW},
-    tree::{Account, StateOp},
     keccak::{KeccakBlock, State, keccak256_block, pack_state},
+    tree::{Account, StateOp},
 };
 
 /// An account as the state tree has it before the transfer.
@@ -195,21 +195,12 @@ impl Advice {
     pub(super) fn idle() -> Self {
         Self {
             bytes: [0; MAX_PAYLOAD_BYTES],
-            layout: Layout {
-                kind: None,
-                long_list: false,
-                starts: [None; MARKS],
-            },
+            layout: Layout { kind: None, long_list: false, starts: [None; MARKS] },
             key: [0; 64],
             env: [Scalar::ZERO; ENV_FIELDS],
             outputs: [[0; 25]; 2],
             sender_balance: 0,
-            recipient: Recipient {
-                is_new: false,
-                next: [0; 20],
-                nonce: 0,
-                balance: 0,
-            },
+            recipient: Recipient { is_new: false, next: [0; 20], nonce: 0, balance: 0 },
             escrow_nonce: 0,
             escrow_balance: 0,
             capped: false,
@@ -221,12 +212,7 @@ impl TransferWitness {
     /// The public values.
     pub fn statement(&self) -> Statement {
         let [data_hi, data_lo] = halves(&self.blocks[0].digest);
-        Statement {
-            data_hi,
-            data_lo,
-            sender: integer(&self.sender),
-            env: env_digest(&self.env),
-        }
+        Statement { data_hi, data_lo, sender: integer(&self.sender), env: env_digest(&self.env) }
     }
 
     /// The states that Keccak-f permutes: payload, then public key.
@@ -279,10 +265,7 @@ fn address_of(block: &KeccakBlock) -> Address {
 fn check_against_env(payload: &Payload, env: &EnvFields) -> Result<(u64, u128), TransferError> {
     let limit = payload.gas_limit;
     if payload.chain_id != env.chain_id {
-        return Err(TransferError::ChainId {
-            signed: payload.chain_id,
-            chain: env.chain_id,
-        });
+        return Err(TransferError::ChainId { signed: payload.chain_id, chain: env.chain_id });
     }
     if limit > MAX_GAS_LIMIT {
         return Err(TransferError::GasAboveCap { limit });
@@ -326,12 +309,7 @@ impl Overlay<'_> {
     fn put(&mut self, address: Address, account: Account) -> StateOp {
         let Account { nonce, balance } = account;
         let existed = self.get(address).exists;
-        let view = AccountView {
-            exists: true,
-            nonce,
-            balance,
-            next: [0; 20],
-        };
+        let view = AccountView { exists: true, nonce, balance, next: [0; 20] };
         self.written.push((address, view));
         match existed {
             true => StateOp::Set { address, account },
@@ -353,30 +331,20 @@ pub fn plan_transfer(
 ) -> Result<TransferWitness, TransferError> {
     let (payload, layout) = Payload::parse_with_layout(bytes)?;
     let too_long = PayloadError::TooLong { bytes: bytes.len() };
-    let blocks = [
-        keccak256_block(bytes).ok_or(too_long.clone())?,
-        keccak256_block(pubkey).ok_or(too_long)?,
-    ];
+    let blocks = [keccak256_block(bytes).ok_or(too_long.clone())?, keccak256_block(pubkey).ok_or(too_long)?];
     let sender = address_of(&blocks[1]);
     let (gas_used, price) = check_against_env(&payload, env)?;
 
-    let mut state = Overlay {
-        below: accounts,
-        written: Vec::new(),
-    };
+    let mut state = Overlay { below: accounts, written: Vec::new() };
     let from = state.get(sender);
     if !from.exists {
         return Err(TransferError::SenderMissing);
     }
     if from.nonce != payload.nonce {
-        return Err(TransferError::Nonce {
-            signed: payload.nonce,
-            account: from.nonce,
-        });
+        return Err(TransferError::Nonce { signed: payload.nonce, account: from.nonce });
     }
-    let worst = u128::from(payload.gas_limit)
-        .checked_mul(payload.max_fee)
-        .and_then(|gas| gas.checked_add(payload.value));
+    let worst =
+        u128::from(payload.gas_limit).checked_mul(payload.max_fee).and_then(|gas| gas.checked_add(payload.value));
     if worst.is_none_or(|worst| worst > from.balance) {
         return Err(TransferError::InsufficientBalance {
             balance: from.balance,
@@ -412,14 +380,8 @@ pub fn plan_transfer(
     if !escrow.exists {
         return Err(TransferError::EscrowMissing);
     }
-    let escrow_after = escrow
-        .balance
-        .checked_add(fee)
-        .ok_or(TransferError::EscrowOverflow)?;
-    let account = Account {
-        nonce: escrow.nonce,
-        balance: escrow_after,
-    };
+    let escrow_after = escrow.balance.checked_add(fee).ok_or(TransferError::EscrowOverflow)?;
+    let account = Account { nonce: escrow.nonce, balance: escrow_after };
     ops.push(state.put(ESCROW, account));
 
     let message = |seq: u64, mode: u64, key: &Address, next, nonces: [u64; 2], balances: [u128; 2]| {
@@ -442,18 +404,9 @@ pub fn plan_transfer(
     let (zero, nonces) = (Scalar::ZERO, [from.nonce, from.nonce + 1]);
     let tree = [
         (true, message(0, 0, &sender, zero, nonces, [from.balance, paid])),
-        (
-            sends,
-            message(u64::from(sends), new, to, next, [recipient.nonce; 2], [before, before + credit]),
-        ),
-        (
-            recipient.is_new,
-            message(2 * new, 2 * new, to, next, [0, 0], [0, created]),
-        ),
-        (
-            true,
-            message(last, 0, &ESCROW, zero, [escrow.nonce; 2], [escrow.balance, escrow_after]),
-        ),
+        (sends, message(u64::from(sends), new, to, next, [recipient.nonce; 2], [before, before + credit])),
+        (recipient.is_new, message(2 * new, 2 * new, to, next, [0, 0], [0, created])),
+        (true, message(last, 0, &ESCROW, zero, [escrow.nonce; 2], [escrow.balance, escrow_after])),
     ];
     let mut padded = [0; MAX_PAYLOAD_BYTES];
     padded[..bytes.len()].copy_from_slice(bytes);
@@ -470,16 +423,5 @@ pub fn plan_transfer(
         escrow_balance: escrow.balance,
         capped: over.is_none_or(|over| over >= payload.max_fee),
     };
-    Ok(TransferWitness {
-        advice,
-        env: *env,
-        ops,
-        payload,
-        sender,
-        gas_used,
-        price,
-        fee,
-        blocks,
-        tree,
-    })
+    Ok(TransferWitness { advice, env: *env, ops, payload, sender, gas_used, price, fee, blocks, tree })
 }

@@ -26,8 +26,8 @@ use nova_snark::frontend::{ConstraintSystem, SynthesisError};
 
 use super::{
     lin::{
-        Lin, annihilate, boolean, booleans, enforce, equal, inverse_or_zero, is_non_zero,
-        non_zero_when, product, range, weighted,
+        Lin, annihilate, boolean, booleans, enforce, equal, inverse_or_zero, is_non_zero, non_zero_when, product,
+        range, weighted,
     },
     payload::{MARKS, MAX_PAYLOAD_BYTES, TxKind},
     plan::Advice,
@@ -61,18 +61,8 @@ pub(super) mod mark {
 /// First and last position of each mark, over the three kinds, for a payload
 /// that keeps every rule: chain id and nonce have 1 to 9 bytes, fees and value
 /// 1 to 17, gas 3 to 5 (21,000 to 2^24), the recipient 21, the data at least 1.
-pub(super) const WINDOWS: [(usize, usize); MARKS] = [
-    (2, 3),
-    (1, 12),
-    (4, 21),
-    (2, 38),
-    (3, 55),
-    (6, 60),
-    (27, 81),
-    (28, 98),
-    (29, 134),
-    (32, 135),
-];
+pub(super) const WINDOWS: [(usize, usize); MARKS] =
+    [(2, 3), (1, 12), (4, 21), (2, 38), (3, 55), (6, 60), (27, 81), (28, 98), (29, 134), (32, 135)];
 
 /// The fields of a payload. Bounds hold when the slot is in use; all are 0 when
 /// it is idle.
@@ -117,12 +107,7 @@ impl Stairs {
                 alloc(cs, begun).map(|num| Lin::from(&num))
             })
             .collect::<Result<_, _>>()?;
-        let this = Self {
-            first,
-            last,
-            present,
-            stairs,
-        };
+        let this = Self { first, last, present, stairs };
         for i in first..=last {
             let step = this.step(i);
             annihilate(cs, "step", &step, &Lin::one::<CS>().sub(&step));
@@ -154,11 +139,7 @@ impl Stairs {
 
     /// The start, 0 if absent.
     fn start(&self) -> Lin {
-        self.stairs
-            .iter()
-            .fold(self.present.times(Scalar::from(self.last as u64)), |s, x| {
-                s.sub(x)
-            })
+        self.stairs.iter().fold(self.present.times(Scalar::from(self.last as u64)), |s, x| s.sub(x))
     }
 
     /// `word(start)`, 0 if absent. One constraint per position.
@@ -171,10 +152,7 @@ impl Stairs {
         let mut sum = Lin::zero();
         for i in self.first..=self.last {
             let (step, word) = (self.step(i), word(i));
-            let next = sum
-                .value()
-                .zip(step.value().zip(word.value()))
-                .map(|(sum, (step, word))| sum + step * word);
+            let next = sum.value().zip(step.value().zip(word.value())).map(|(sum, (step, word))| sum + step * word);
             let next = Lin::from(&alloc(cs, next)?);
             enforce(cs, name, &step, &word, &next.clone().sub(&sum));
             sum = next;
@@ -213,13 +191,7 @@ fn header<CS: ConstraintSystem<Scalar>>(
     let many = is_non_zero(cs, "has much content", &content.clone().sub(&some))?;
     let small = Lin::one::<CS>().sub(&next[7]);
     annihilate(cs, "byte in long form", &some.clone().sub(&many), &small);
-    let header = Header {
-        size: present.clone().add(&content),
-        single: low.sub(&content),
-        content: some,
-        long,
-        bits,
-    };
+    let header = Header { size: present.clone().add(&content), single: low.sub(&content), content: some, long, bits };
     Ok((header, next))
 }
 
@@ -293,24 +265,9 @@ pub(super) fn parse<CS: ConstraintSystem<Scalar>>(
     let shifted = product(cs, "list length byte", &typed, &byte(2).sub(&byte(1)))?;
     let length_byte = byte(1).add(&shifted);
     let constant = |n: u64| one.times(Scalar::from(n));
-    annihilate(
-        cs,
-        "long list byte",
-        &long_list,
-        &list_byte.clone().sub(&constant(0xf8)),
-    );
-    annihilate(
-        cs,
-        "long list length",
-        &long_list,
-        &length_byte.sub(&list_bytes),
-    );
-    annihilate(
-        cs,
-        "short list length",
-        &sel.clone().sub(&long_list),
-        &list_byte.sub(&constant(0xc0)).sub(&list_bytes),
-    );
+    annihilate(cs, "long list byte", &long_list, &list_byte.clone().sub(&constant(0xf8)));
+    annihilate(cs, "long list length", &long_list, &length_byte.sub(&list_bytes));
+    annihilate(cs, "short list length", &sel.clone().sub(&long_list), &list_byte.sub(&constant(0xc0)).sub(&list_bytes));
     // 55 - length for a short list, length - 56 for a long one.
     let twice = list_bytes.times(Scalar::from(2)).sub(&constant(111));
     let flip = product(cs, "list form", &long_list, &twice)?;
@@ -318,11 +275,7 @@ pub(super) fn parse<CS: ConstraintSystem<Scalar>>(
     range(cs, "minimal list header", 7, &slack)?;
 
     // The running sum.
-    let in_data = |i: usize| {
-        marks[mark::DATA]
-            .begun(i - 1)
-            .sub(&marks[mark::DATA_END].begun(i))
-    };
+    let in_data = |i: usize| marks[mark::DATA].begun(i - 1).sub(&marks[mark::DATA_END].begun(i));
     let mut acc: Vec<Lin> = Vec::with_capacity(MAX_PAYLOAD_BYTES);
     for i in 0..MAX_PAYLOAD_BYTES - 2 {
         let mut keep = one.clone();
@@ -377,10 +330,8 @@ pub(super) fn parse<CS: ConstraintSystem<Scalar>>(
     let mut non_zero = is_non_zero(cs, "single data byte", &data.single)?;
     for i in WINDOWS[mark::DATA].0 + 1..WINDOWS[mark::DATA_END].1 {
         let (inside, byte) = (in_data(i), byte(i));
-        let counted = inside
-            .value()
-            .zip(byte.value())
-            .map(|(inside, byte)| if byte == Scalar::from(0) { byte } else { inside });
+        let counted =
+            inside.value().zip(byte.value()).map(|(inside, byte)| if byte == Scalar::from(0) { byte } else { inside });
         let counted = Lin::from(&alloc(cs, counted)?);
         let inverse = inverse_or_zero(cs, &byte, counted.value())?;
         enforce(cs, "zero data byte counted", &byte, &inverse, &counted);
@@ -396,8 +347,7 @@ pub(super) fn parse<CS: ConstraintSystem<Scalar>>(
     let empty_list = tail.clone().sub(&constant(0xc0));
     annihilate(cs, "access list", &typed, &empty_list);
     let tail_word = product(cs, "legacy chain id", &legacy, &tail)?;
-    let (tail_size, tail_byte) =
-        number(&mut cs.namespace(|| "legacy chain id"), &legacy, &tail_word, 3)?;
+    let (tail_size, tail_byte) = number(&mut cs.namespace(|| "legacy chain id"), &legacy, &tail_word, 3)?;
 
     // Each item begins where the one before it ends.
     let after_nonce = start(mark::NONCE).add(&nonce_size);
@@ -413,34 +363,24 @@ pub(super) fn parse<CS: ConstraintSystem<Scalar>>(
     follows("data start", mark::DATA, start(mark::VALUE).add(&value_size));
     follows("tail start", mark::DATA_END, start(mark::DATA).add(&data.size));
     // The access list has one byte, the chain id is followed by two.
-    let end = start(mark::DATA_END)
-        .add(&typed)
-        .add(&tail_size)
-        .plus(Scalar::from(2), &legacy);
+    let end = start(mark::DATA_END).add(&typed).add(&tail_size).plus(Scalar::from(2), &legacy);
     follows("end", mark::END, end);
 
     // The chain id, before the nonce or between the data and two zeros.
     let typed_chain = before_nonce.add(&chain_byte).sub(chain_id);
     annihilate(cs, "typed chain id", &typed, &typed_chain);
     let last = marks[mark::END].read(cs, "read end", |i| {
-        byte(i - 1)
-            .plus(Scalar::from(1 << 8), &byte(i - 2))
-            .plus(Scalar::from(1 << 16), &acc[i - 3])
+        byte(i - 1).plus(Scalar::from(1 << 8), &byte(i - 2)).plus(Scalar::from(1 << 16), &acc[i - 3])
     })?;
-    let expected = constant(0x8080)
-        .plus(Scalar::from(1 << 16), chain_id)
-        .plus(-Scalar::from(1 << 16), &tail_byte);
+    let expected = constant(0x8080).plus(Scalar::from(1 << 16), chain_id).plus(-Scalar::from(1 << 16), &tail_byte);
     annihilate(cs, "legacy chain id and zeros", &legacy, &last.sub(&expected));
 
     // Nothing behind the end; then Keccak's padding.
     for i in WINDOWS[mark::END].0..MAX_PAYLOAD_BYTES {
         annihilate(cs, "byte behind the end", &marks[mark::END].begun(i), &byte(i));
     }
-    let mut block: Vec<Lin> = (0..=MAX_PAYLOAD_BYTES)
-        .map(|i| byte(i).add(&marks[mark::END].step(i)))
-        .collect();
-    block[MAX_PAYLOAD_BYTES] =
-        block[MAX_PAYLOAD_BYTES].clone().plus(Scalar::from(0x80), sel);
+    let mut block: Vec<Lin> = (0..=MAX_PAYLOAD_BYTES).map(|i| byte(i).add(&marks[mark::END].step(i))).collect();
+    block[MAX_PAYLOAD_BYTES] = block[MAX_PAYLOAD_BYTES].clone().plus(Scalar::from(0x80), sel);
 
     // Without a priority fee the item before the maximum fee is the nonce.
     let swap = before_priority.sub(&before_max);

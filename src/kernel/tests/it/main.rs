@@ -1,7 +1,16 @@
 //! The kernel's rules, in a simulated world with virtual time.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod batches;
+mod blocks;
+mod bounties;
+mod draws;
 mod happy;
+mod lanes;
+mod money;
+mod penalties;
+mod random;
+mod sessions;
 mod transactions;
 mod world;

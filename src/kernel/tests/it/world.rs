@@ -1,12 +1,17 @@
 //! A chain with one validator, plugins, users and a proof oracle that believes declared proofs.
 
-use std::{cell::RefCell, collections::{BTreeMap, BTreeSet}};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crowdfold_config::{Allocation, DEMO, Genesis};
-use crowdfold_events::{Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId};
+use crowdfold_events::{
+    Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId,
+};
 use crowdfold_kernel::{
-    AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit, meets_work,
-    model::TaskStatus, registration_hash,
+    AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit,
+    model::TaskStatus,
 };
 
 use crowdfold_zk::statement::ItemStatement;
@@ -91,7 +96,9 @@ impl World {
         genesis.params.bounty.bump_interval = 5;
         genesis.params.batches.max_age = 5;
         genesis.params.settlement.interval = 20;
-        genesis.allocations = [ALICE, BOB].map(|n| Allocation { account: signer(n).address(), balance: "1000 ZKPoW".parse().unwrap() }).to_vec();
+        genesis.allocations = [ALICE, BOB]
+            .map(|n| Allocation { account: signer(n).address(), balance: "1000 ZKPoW".parse().unwrap() })
+            .to_vec();
         genesis.allocations.sort_by_key(|a| a.account);
         change(&mut genesis);
         let (state, events) = Kernel::genesis(&genesis).unwrap();
@@ -128,6 +135,7 @@ impl World {
         let outcome = Kernel::propose(&self.state, input, &self.oracle).unwrap();
         self.transactions.clear();
         self.messages.clear();
+        self.nonces.clear();
         self.decide(outcome)
     }
 
@@ -142,7 +150,8 @@ impl World {
         assert_eq!(self.replica, outcome.state, "replay gives the live state");
         assert_eq!(self.replica.market_root().unwrap(), block.header.market_root);
         outcome.state.audit().unwrap();
-        self.commit = commit::sign_commit(&self.validator, &self.state.genesis_hash(), block.header.height, block.header.hash());
+        self.commit =
+            commit::sign_commit(&self.validator, &self.state.genesis_hash(), block.header.height, block.header.hash());
         self.log.extend(outcome.events.iter().cloned());
         self.blocks.push(block);
         self.state = outcome.state.clone();
@@ -174,7 +183,8 @@ impl World {
 
     pub fn transfer_with(&mut self, from: u8, to: Address, value: u128, data: &[u8], max_fee: Option<u128>) -> B256 {
         let from = transactions::wallet(from);
-        let nonce = self.nonces.entry(from.address()).or_default();
+        let next = self.state.account_info(&from.address()).nonce;
+        let nonce = self.nonces.entry(from.address()).or_insert(next);
         let max_fee = max_fee.unwrap_or_else(|| self.state.next_base_fee() * 2);
         let raw = transactions::transfer(&from, self.state.genesis().chain_id, *nonce, to, value, max_fee, data);
         *nonce += 1;
@@ -186,7 +196,7 @@ impl World {
     pub fn register_message(&mut self, who: &Signer) -> MessageBody {
         let (work, height, head) = self.state.registration_work();
         let chain = self.state.genesis().chain_id;
-        let work_nonce = (0..).find(|n| meets_work(&registration_hash(chain, &who.address(), &head, *n), work)).unwrap();
+        let work_nonce = crowdfold_events::work::solve(chain, who.address(), head, work, 0, 1_000_000).unwrap();
         MessageBody::Register { work_height: height.0, work_nonce }
     }
 
@@ -265,7 +275,10 @@ impl World {
         if let Some(batch) = self.state.certifiable() {
             let digest = self.state.certificate_digest(batch).unwrap();
             let who = self.validator.clone();
-            let signatures = vec![crowdfold_events::CommitSignature { validator: who.address(), signature: who.sign(&digest).to_vec() }];
+            let signatures = vec![crowdfold_events::CommitSignature {
+                validator: who.address(),
+                signature: who.sign(&digest).to_vec(),
+            }];
             self.send(&who, MessageBody::CertifyBatch { batch, signatures });
         }
     }

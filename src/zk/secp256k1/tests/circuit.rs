@@ -16,9 +16,7 @@ fn assert_proven(signed: &Signed) {
         let (z, ports) = synthesize(chunk);
         let failures = shape().failures(&z);
         assert!(failures.is_empty(), "part {i}: {failures:?} {signed:?}");
-        let values = |v: &[AllocatedNum<Scalar>]| -> Vec<Scalar> {
-            v.iter().map(|n| n.get_value().unwrap()).collect()
-        };
+        let values = |v: &[AllocatedNum<Scalar>]| -> Vec<Scalar> { v.iter().map(|n| n.get_value().unwrap()).collect() };
         assert_eq!(values(&ports.state_in.1), chunk.state_in());
         assert_eq!(values(&ports.state_out.1), chunk.state_out());
         assert_eq!(values(&ports.sig.1), chunk.sig());
@@ -32,9 +30,7 @@ fn assert_proven(signed: &Signed) {
         assert_eq!(chunk.state_in().len(), STATE_WIDTH);
     }
     let sig = chunks[0].sig();
-    let half = |b: &[u8]| -> Scalar {
-        ff::PrimeField::from_u128(u128::from_be_bytes(b.try_into().unwrap()))
-    };
+    let half = |b: &[u8]| -> Scalar { ff::PrimeField::from_u128(u128::from_be_bytes(b.try_into().unwrap())) };
     for (i, number) in [signed.hash, signed.key.0, signed.key.1].iter().enumerate() {
         assert_eq!(sig[2 * i], half(&number[..16]));
         assert_eq!(sig[2 * i + 1], half(&number[16..]));
@@ -104,16 +100,9 @@ fn recovered(hash: [u8; 32], x: u64, s: k256::Scalar) -> Option<Signed> {
     let mut r = [0; 32];
     r[24..].copy_from_slice(&x.to_be_bytes());
     let encoded = k256::EncodedPoint::from_bytes([&[2u8][..], &r].concat()).unwrap();
-    let point: Option<k256::ProjectivePoint> =
-        k256::ProjectivePoint::from_encoded_point(&encoded).into();
-    let key = (point? * s - k256::ProjectivePoint::GENERATOR * scalar(hash))
-        * scalar(r).invert().unwrap();
-    Some(Signed {
-        hash,
-        r,
-        s: s.to_repr().into(),
-        key: coordinates(&key),
-    })
+    let point: Option<k256::ProjectivePoint> = k256::ProjectivePoint::from_encoded_point(&encoded).into();
+    let key = (point? * s - k256::ProjectivePoint::GENERATOR * scalar(hash)) * scalar(r).invert().unwrap();
+    Some(Signed { hash, r, s: s.to_repr().into(), key: coordinates(&key) })
 }
 
 /// Anybody can make a valid signature whose R is a point of his choice: here
@@ -133,8 +122,8 @@ fn signatures_made_of_the_circuits_own_points_are_refused_as_such() {
         let hash = [0x42; 32];
         let encoded = k256::EncodedPoint::from_bytes([&[2u8][..], &r].concat()).unwrap();
         let point: Option<k256::ProjectivePoint> = k256::ProjectivePoint::from_encoded_point(&encoded).into();
-        let key = (point.unwrap() * small(s) - k256::ProjectivePoint::GENERATOR * scalar(hash))
-            * scalar(r).invert().unwrap();
+        let key =
+            (point.unwrap() * small(s) - k256::ProjectivePoint::GENERATOR * scalar(hash)) * scalar(r).invert().unwrap();
         // Valid by the equation of the standard.
         use k256::ecdsa::signature::hazmat::PrehashVerifier;
         let signature = k256::ecdsa::Signature::from_scalars(scalar(r), small(s)).unwrap();
@@ -147,13 +136,8 @@ fn signatures_made_of_the_circuits_own_points_are_refused_as_such() {
 
 #[test]
 fn extreme_signatures_are_proven() {
-    let half: [u8; 32] = ((order() - 1u32) / BigUint::from(2u32))
-        .to_bytes_be()
-        .try_into()
-        .unwrap();
-    let r = (1..)
-        .find(|x| recovered([1; 32], *x, small(1)).is_some())
-        .unwrap();
+    let half: [u8; 32] = ((order() - 1u32) / BigUint::from(2u32)).to_bytes_be().try_into().unwrap();
+    let r = (1..).find(|x| recovered([1; 32], *x, small(1)).is_some()).unwrap();
     for s in [small(1), small(2), small(r), scalar(half)] {
         for hash in [[0; 32], [0x77; 32]] {
             assert_proven(&recovered(hash, r, s).unwrap());
@@ -163,10 +147,7 @@ fn extreme_signatures_are_proven() {
 
 #[test]
 fn idle_slots_are_zero() {
-    let chunk = &random_signature(&mut ChaCha8Rng::seed_from_u64(2))
-        .plan()
-        .unwrap()
-        .chunks()[1];
+    let chunk = &random_signature(&mut ChaCha8Rng::seed_from_u64(2)).plan().unwrap().chunks()[1];
     for witness in [None, Some(chunk)] {
         let mut cs = SatisfyingAssignment::<Engine>::new();
         slot(&mut cs, false, witness).unwrap();
@@ -196,8 +177,7 @@ fn every_variable_is_determined() {
             let changed = [honest + Scalar::ONE, honest - Scalar::ONE, -honest];
             for value in changed.into_iter().filter(|v| *v != honest) {
                 assert!(
-                    shape().notices(&mut z, variable, value)
-                        || (part > 0 && section.contains(&variable)),
+                    shape().notices(&mut z, variable, value) || (part > 0 && section.contains(&variable)),
                     "part {part}, variable {variable}"
                 );
             }
@@ -219,12 +199,7 @@ fn shape_is_pinned() {
     }
     let digest = hex::encode(hasher.finalize());
     assert_eq!(
-        (
-            s.rows.len(),
-            s.columns.len() - 1,
-            s.nonzeros(),
-            &digest[..16]
-        ),
+        (s.rows.len(), s.columns.len() - 1, s.nonzeros(), &digest[..16]),
         (66_103, 65_767, 391_048, "8249c2bf43897da7")
     );
 }

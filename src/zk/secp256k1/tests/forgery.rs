@@ -30,10 +30,7 @@ fn honest(seed: u64) -> SignatureValues {
 /// The number of broken constraints per chunk.
 fn broken(values: &SignatureValues) -> Vec<usize> {
     let (chunks, _) = chain_of(values.clone()).unwrap();
-    chunks
-        .iter()
-        .map(|c| shape().failures(&synthesize(c).0).len())
-        .collect()
+    chunks.iter().map(|c| shape().failures(&synthesize(c).0).len()).collect()
 }
 
 /// Values for a point R (its abscissa need not be below n) and a key Q with
@@ -43,20 +40,12 @@ fn recovered(r: Affine, s: &BigUint, z: &BigUint) -> SignatureValues {
     let r_mod = biguint(&r.x.0) % &n;
     let (u1, u2) = (z * inverse(s) % &n, &r_mod * inverse(s) % &n);
     // Q from R with our own double-and-add on independent offsets.
-    let key = (multiply(r, &(s * inverse(&r_mod) % &n)))
-        .add(multiply(GENERATOR, &(z * inverse(&r_mod) % &n)).neg())
-        .unwrap();
+    let key =
+        (multiply(r, &(s * inverse(&r_mod) % &n))).add(multiply(GENERATOR, &(z * inverse(&r_mod) % &n)).neg()).unwrap();
     with_key(r, key, s, z, &u1, &u2)
 }
 
-fn with_key(
-    r: Affine,
-    q: Affine,
-    s: &BigUint,
-    z: &BigUint,
-    u1: &BigUint,
-    u2: &BigUint,
-) -> SignatureValues {
+fn with_key(r: Affine, q: Affine, s: &BigUint, z: &BigUint, u1: &BigUint, u2: &BigUint) -> SignatureValues {
     let n = order();
     let components = short_multipliers(u2);
     let lambda = biguint(&ENDO_LAMBDA);
@@ -120,9 +109,7 @@ fn high_s_is_refused() {
 
 #[test]
 fn r_beyond_the_order_is_refused() {
-    let r = (1u64..)
-        .find_map(|i| Affine::lift(Fe(words(&(order() + i)))))
-        .unwrap();
+    let r = (1u64..).find_map(|i| Affine::lift(Fe(words(&(order() + i))))).unwrap();
     let broken = broken(&recovered(r, &BigUint::from(77u32), &BigUint::from(3u32)));
     assert!(broken[0] > 0 && broken[0] <= 2, "{broken:?}");
     assert!(broken[1..].iter().all(|b| *b == 0));
@@ -177,10 +164,7 @@ fn non_canonical_keys_are_refused() {
     assert_eq!(broken(&values), vec![0; PARTS]);
     values.q.x = plus_p(q.x);
     let b = broken(&values);
-    assert!(
-        b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0),
-        "{b:?}"
-    );
+    assert!(b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0), "{b:?}");
 
     // A small ordinate: x is a cube root of y² - 7 (p = 7 mod 9).
     let p = biguint(&P);
@@ -189,20 +173,14 @@ fn non_canonical_keys_are_refused() {
         .find_map(|y| {
             let cube = Fe::from_u64(y).square().sub(Fe::from_u64(7));
             let x = Fe(words(&biguint(&cube.0).modpow(&exponent, &p)));
-            (x.square().mul(x) == cube).then_some(Affine {
-                x,
-                y: Fe::from_u64(y),
-            })
+            (x.square().mul(x) == cube).then_some(Affine { x, y: Fe::from_u64(y) })
         })
         .unwrap();
     let mut values = signed_for(q);
     assert_eq!(broken(&values), vec![0; PARTS]);
     values.q.y = plus_p(q.y);
     let b = broken(&values);
-    assert!(
-        b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0),
-        "{b:?}"
-    );
+    assert!(b[0] > 0 && b[0] <= 2 && b[1..].iter().all(|b| *b == 0), "{b:?}");
 }
 
 /// With α = β = k = 0 everything else holds for any key and hash.
@@ -228,10 +206,7 @@ fn scalars_must_fit_the_signature() {
     let mut values = honest(35);
     values.z[0] ^= 1;
     let b = broken(&values);
-    assert!(
-        b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
-        "{b:?}"
-    );
+    assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
     // Another s, with z scaled alike: only α·r = β·s fails.
     let mut values = honest(35);
     let s = biguint(&values.s) / 2u32;
@@ -239,10 +214,7 @@ fn scalars_must_fit_the_signature() {
     values.s = words(&s);
     values.z = words(&z);
     let b = broken(&values);
-    assert!(
-        b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
-        "{b:?}"
-    );
+    assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
     // Residues that are not those of the components: α' = 2α with s' = 2s,
     // and β' = 2β with s' = s/2, z' = z/2. One relation each (4 equations).
     let half = inverse(&BigUint::from(2u32));
@@ -260,10 +232,7 @@ fn scalars_must_fit_the_signature() {
         second.beta = words(&(biguint(&second.beta) * 2u32 % &n));
         for values in [first, second] {
             let b = broken(&values);
-            assert!(
-                b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0),
-                "{b:?}"
-            );
+            assert!(b[0] > 0 && b[0] <= 4 && b[1..].iter().all(|b| *b == 0), "{b:?}");
         }
         break;
     }
@@ -315,6 +284,18 @@ fn chains_have_all_parts() {
     first.state.part = 1;
     first.next.as_mut().unwrap().part = 2;
     assert_eq!(shape().failures(&synthesize(&first).0).len(), 1);
+    // Nor by a part that it claims to receive without the selector.
+    let (mut z, ports) = synthesize(&first);
+    let Index::Aux(received) = ports.state_in.1[0].get_variable().0 else { unreachable!() };
+    z[received + 1] = Scalar::ONE;
+    assert_eq!(shape().failures(&z).len(), 1);
+    // Flags in an idle slot break a row of nothing but sel and the flags.
+    for flag in [2, 3] {
+        let mut z = vec![Scalar::ZERO; shape().columns.len()];
+        (z[0], z[flag]) = (Scalar::ONE, Scalar::ONE);
+        let only_flags = |row: &usize| shape().rows[*row].iter().flatten().all(|(i, _)| *i < 4);
+        assert_eq!(shape().failures(&z).iter().filter(|r| only_flags(r)).count(), 1);
+    }
     // A chunk that is first and last at once.
     let (mut z, _) = synthesize(&chunks(37)[0]);
     assert!(shape().notices(&mut z, 3, Scalar::ONE));
@@ -342,16 +323,9 @@ fn states_are_bound() {
     let words_beyond = WORDS;
     // The provided key is that of the signature section, so `sig` differs too.
     let sig = chunks(38)[0].sig();
-    let provided = sig
-        .iter()
-        .zip(other[0].sig())
-        .filter(|(a, b)| **a != *b)
-        .count();
+    let provided = sig.iter().zip(other[0].sig()).filter(|(a, b)| **a != *b).count();
     let sig_rows = if lie.sig() == sig { 0 } else { provided };
-    assert_eq!(
-        shape().failures(&z).len(),
-        differing + words_beyond + sig_rows
-    );
+    assert_eq!(shape().failures(&z).len(), differing + words_beyond + sig_rows);
     for part in 0..PARTS {
         let honest = chunks(38)[part].clone();
         let edits: [fn(&mut ChunkWitness, &ChunkWitness); 8] = [
@@ -373,9 +347,7 @@ fn states_are_bound() {
             for i in 0..STATE_WIDTH {
                 let sent = next.message();
                 let (mut z, ports) = synthesize(&honest);
-                let Index::Aux(variable) = ports.state_out.1[i].get_variable().0 else {
-                    unreachable!()
-                };
+                let Index::Aux(variable) = ports.state_out.1[i].get_variable().0 else { unreachable!() };
                 assert_eq!(z[variable + 1], sent[i]);
                 assert!(shape().notices(&mut z, variable + 1, sent[i] + Scalar::ONE));
             }
@@ -389,9 +361,7 @@ fn the_provided_signature_is_the_checked_one() {
     let chunk = chunks(40)[0].clone();
     let (mut z, ports) = synthesize(&chunk);
     for element in &ports.sig.1 {
-        let Index::Aux(variable) = element.get_variable().0 else {
-            unreachable!()
-        };
+        let Index::Aux(variable) = element.get_variable().0 else { unreachable!() };
         let value = z[variable + 1] + Scalar::ONE;
         assert!(shape().notices(&mut z, variable + 1, value));
     }

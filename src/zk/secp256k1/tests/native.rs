@@ -59,15 +59,10 @@ fn field_arithmetic_is_that_of_integers_modulo_p() {
 fn wide_integers_are_integers() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let p = BigInt::from(modulus());
-    let of_scalar = |v: Scalar| {
-        BigInt::from_bytes_le(num_bigint::Sign::Plus, ff::PrimeField::to_repr(&v).as_ref())
-    };
+    let of_scalar = |v: Scalar| BigInt::from_bytes_le(num_bigint::Sign::Plus, ff::PrimeField::to_repr(&v).as_ref());
     let field = of_scalar(-Scalar::ONE) + 1;
     for _ in 0..500 {
-        let (v, limb) = (
-            rng.r#gen::<i128>() >> rng.gen_range(0..100),
-            rng.gen_range(0..7),
-        );
+        let (v, limb) = (rng.r#gen::<i128>() >> rng.gen_range(0..100), rng.gen_range(0..7));
         let wide = Wide::from_i128(v, limb);
         let big = BigInt::from(v) << (32 * limb);
         let residue = ((&big % &field) + &field) % &field;
@@ -76,10 +71,7 @@ fn wide_integers_are_integers() {
         let q = i128::from(rng.r#gen::<i64>() >> 20);
         let multiple = Wide::from_i128(q, 8).add(Wide::from_i128(q * i128::from(K), 0).neg());
         assert_eq!(multiple.quotient_by_p(), q);
-        assert_eq!(
-            ((BigInt::from(q) * &p) % &field + &field) % &field,
-            of_scalar(multiple.to_scalar())
-        );
+        assert_eq!(((BigInt::from(q) * &p) % &field + &field) % &field, of_scalar(multiple.to_scalar()));
     }
 }
 
@@ -90,20 +82,13 @@ fn k256_point(point: Affine) -> k256::ProjectivePoint {
         out.splice(0..0, vec![0; 32 - out.len()]);
         out.try_into().unwrap()
     };
-    let encoded = k256::EncodedPoint::from_affine_coordinates(
-        &bytes(point.x).into(),
-        &bytes(point.y).into(),
-        false,
-    );
+    let encoded = k256::EncodedPoint::from_affine_coordinates(&bytes(point.x).into(), &bytes(point.y).into(), false);
     k256::ProjectivePoint::from_encoded_point(&encoded).unwrap()
 }
 
 pub(super) fn affine(point: k256::ProjectivePoint) -> Affine {
     let (x, y) = coordinates(&point);
-    Affine {
-        x: Fe(words_from_be(&x)),
-        y: Fe(words_from_be(&y)),
-    }
+    Affine { x: Fe(words_from_be(&x)), y: Fe(words_from_be(&y)) }
 }
 
 #[test]
@@ -119,10 +104,7 @@ fn point_formulas_and_endomorphism_agree_with_k256() {
         assert_eq!(affine(p).double(), affine(p + p));
         let mut lambda = biguint(&ENDO_LAMBDA).to_bytes_be();
         lambda.splice(0..0, vec![0; 32 - lambda.len()]);
-        assert_eq!(
-            affine(p).endo(),
-            affine(p * scalar(lambda.try_into().unwrap()))
-        );
+        assert_eq!(affine(p).endo(), affine(p * scalar(lambda.try_into().unwrap())));
     }
     assert_eq!(GENERATOR.add(GENERATOR.neg()), None);
 }
@@ -133,10 +115,7 @@ fn constants_are_pinned() {
     let hex = |p: Affine| format!("{:x}", biguint(&p.x.0));
     assert!(c.offset.is_on_curve() && c.start.is_on_curve() && c.end.is_on_curve());
     assert!(!c.offset.y.is_odd() && !c.start.y.is_odd());
-    assert_eq!(
-        hex(c.offset),
-        "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b"
-    );
+    assert_eq!(hex(c.offset), "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b");
     assert_eq!(hex(c.start), "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af");
     assert_eq!(biguint(&HALF_N), (order() - 1u32) / 2u32);
 
@@ -181,10 +160,7 @@ fn check_multipliers(u: &BigUint) {
     assert!(!(c[0].is_zero() && c[1].is_zero()), "{u}");
     let alpha = &c[0] + &c[1] * &lambda;
     let beta = &c[2] + &c[3] * &lambda;
-    assert!(
-        ((alpha * BigInt::from(u.clone()) - beta) % &n).is_zero(),
-        "{u}"
-    );
+    assert!(((alpha * BigInt::from(u.clone()) - beta) % &n).is_zero(), "{u}");
 }
 
 fn random_below_n(rng: &mut ChaCha8Rng) -> BigUint {
@@ -237,11 +213,7 @@ fn plans_agree_with_k256() {
             1 => signed.key = random_signature(&mut rng).key,
             _ => {}
         }
-        let key = k256::EncodedPoint::from_affine_coordinates(
-            &signed.key.0.into(),
-            &signed.key.1.into(),
-            false,
-        );
+        let key = k256::EncodedPoint::from_affine_coordinates(&signed.key.0.into(), &signed.key.1.into(), false);
         let verifier = k256::ecdsa::VerifyingKey::from_encoded_point(&key).unwrap();
         let signature = k256::ecdsa::Signature::from_scalars(signed.r, signed.s).unwrap();
         let twin = verifier.verify_prehash(&signed.hash, &signature).is_ok();
@@ -270,44 +242,18 @@ fn errors_say_what_is_wrong() {
         s.plan().map(|_| ()).unwrap_err()
     };
     assert_eq!(case(&|s| s.r = [0; 32]), SignatureError::ROutOfRange);
-    assert_eq!(
-        case(&|s| s.r = bytes(n.clone())),
-        SignatureError::ROutOfRange
-    );
+    assert_eq!(case(&|s| s.r = bytes(n.clone())), SignatureError::ROutOfRange);
     assert_eq!(case(&|s| s.r = [0xff; 32]), SignatureError::ROutOfRange);
     assert_eq!(case(&|s| s.s = [0; 32]), SignatureError::SOutOfRange);
-    assert_eq!(
-        case(&|s| s.s = bytes(&n - BigUint::from_bytes_be(&s.s))),
-        SignatureError::SOutOfRange
-    );
-    assert_eq!(
-        case(&|s| s.s = bytes((&n + 1u32) / 2u32)),
-        SignatureError::SOutOfRange
-    );
+    assert_eq!(case(&|s| s.s = bytes(&n - BigUint::from_bytes_be(&s.s))), SignatureError::SOutOfRange);
+    assert_eq!(case(&|s| s.s = bytes((&n + 1u32) / 2u32)), SignatureError::SOutOfRange);
     // The largest s passes the range and fails the equation.
-    assert_eq!(
-        case(&|s| s.s = bytes((&n - 1u32) / 2u32)),
-        SignatureError::Mismatch
-    );
-    assert_eq!(
-        case(&|s| s.key.0 = bytes(modulus())),
-        SignatureError::NonCanonicalKey
-    );
-    assert_eq!(
-        case(&|s| s.key.1 = [0xff; 32]),
-        SignatureError::NonCanonicalKey
-    );
+    assert_eq!(case(&|s| s.s = bytes((&n - 1u32) / 2u32)), SignatureError::Mismatch);
+    assert_eq!(case(&|s| s.key.0 = bytes(modulus())), SignatureError::NonCanonicalKey);
+    assert_eq!(case(&|s| s.key.1 = [0xff; 32]), SignatureError::NonCanonicalKey);
     assert_eq!(case(&|s| s.key.1[31] ^= 1), SignatureError::KeyNotOnCurve);
-    assert_eq!(
-        case(&|s| s.key = ([0; 32], [0; 32])),
-        SignatureError::KeyNotOnCurve
-    );
-    let not_abscissa = (2u32..)
-        .find(|x| Affine::lift(Fe::from_u64(u64::from(*x))).is_none())
-        .unwrap();
-    assert_eq!(
-        case(&|s| s.r = bytes(not_abscissa.into())),
-        SignatureError::NoSuchPoint
-    );
+    assert_eq!(case(&|s| s.key = ([0; 32], [0; 32])), SignatureError::KeyNotOnCurve);
+    let not_abscissa = (2u32..).find(|x| Affine::lift(Fe::from_u64(u64::from(*x))).is_none()).unwrap();
+    assert_eq!(case(&|s| s.r = bytes(not_abscissa.into())), SignatureError::NoSuchPoint);
     assert_eq!(case(&|s| s.hash[0] ^= 1), SignatureError::Mismatch);
 }

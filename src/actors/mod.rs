@@ -1,0 +1,3 @@
+//! The actors: everything that talks, waits or writes.
+
+pub mod session;

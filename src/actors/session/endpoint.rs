@@ -1,0 +1,209 @@
+//! The WebSocket end of one connection.
+//!
+//! Before the login a connection is this task and a nonce; afterwards it only
+//! carries bytes between the socket and its session. It reads the next frame
+//! when the session has taken the last one, so a fast sender waits.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::Addr;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError, Session};
+use crowdfold_events::{
+    Address, B256,
+    wire::{Code, MAX_FRAME_BYTES, Resume},
+};
+use rand::RngCore;
+use tokio::{sync::mpsc, time};
+
+use super::{
+    LoginCore, LoginStep, NodeIdentity, PluginSession, SessionConfig, SessionDirectory,
+    messages::{Connection, Heard, Incoming, LoggedIn, Outgoing},
+};
+
+/// Time for version negotiation and login.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Frames that may wait for the socket beyond those that can be sent again.
+const QUEUE_SLACK: usize = 64;
+
+/// What the handlers of `/plugin` share.
+#[derive(Clone)]
+pub struct Endpoint {
+    identity: NodeIdentity,
+    config: SessionConfig,
+    directory: Addr<SessionDirectory>,
+    max_connections: usize,
+    connections: Arc<AtomicUsize>,
+    next_id: Arc<AtomicU64>,
+}
+
+impl Endpoint {
+    /// An endpoint for at most `max_connections` sockets at a time.
+    #[must_use]
+    pub fn new(
+        identity: NodeIdentity,
+        config: SessionConfig,
+        directory: Addr<SessionDirectory>,
+        max_connections: usize,
+    ) -> Self {
+        let (connections, next_id) = (Arc::default(), Arc::default());
+        Self { identity, config, directory, max_connections, connections, next_id }
+    }
+
+    /// Room for one connection until the guard is dropped.
+    fn enter(&self) -> Option<Entered> {
+        let before = self.connections.fetch_add(1, Ordering::SeqCst);
+        let entered = Entered(self.connections.clone());
+        (before < self.max_connections).then_some(entered)
+    }
+}
+
+struct Entered(Arc<AtomicUsize>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Adds the route `/plugin`.
+pub fn configure(endpoint: Endpoint) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config.app_data(web::Data::new(endpoint)).route("/plugin", web::get().to(connect));
+    }
+}
+
+async fn connect(
+    request: HttpRequest,
+    body: web::Payload,
+    endpoint: web::Data<Endpoint>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let (response, session, stream) = actix_ws::handle(&request, body)?;
+    let stream =
+        stream.max_frame_size(MAX_FRAME_BYTES).aggregate_continuations().max_continuation_size(MAX_FRAME_BYTES);
+    actix_web::rt::spawn(serve(endpoint.get_ref().clone(), Socket { session, stream }));
+    Ok(response)
+}
+
+struct Socket {
+    session: Session,
+    stream: AggregatedMessageStream,
+}
+
+impl Socket {
+    /// The next thing that matters; answers pings itself.
+    async fn hear(&mut self) -> Heard {
+        loop {
+            return match self.stream.recv().await {
+                Some(Ok(AggregatedMessage::Binary(bytes))) => Heard::Frame(bytes),
+                Some(Ok(AggregatedMessage::Text(_))) => Heard::NotBinary,
+                Some(Ok(AggregatedMessage::Pong(_))) => Heard::Pong,
+                Some(Ok(AggregatedMessage::Ping(data))) => match self.session.pong(&data).await {
+                    Ok(()) => continue,
+                    Err(_) => Heard::Gone,
+                },
+                Some(Err(ProtocolError::Overflow)) => Heard::TooLong,
+                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => Heard::Gone,
+            };
+        }
+    }
+}
+
+async fn serve(endpoint: Endpoint, mut socket: Socket) {
+    let mut nonce = B256::ZERO;
+    rand::thread_rng().fill_bytes(nonce.as_mut_slice());
+    let mut core = LoginCore::new(endpoint.identity.clone(), endpoint.config.limits.clone(), nonce);
+    let entered = endpoint.enter();
+    let login = if entered.is_none() {
+        Err(Some(core.refuse(Code::NodeFull)))
+    } else {
+        match time::timeout(LOGIN_TIMEOUT, login(&mut socket, &mut core)).await {
+            Ok(login) => login,
+            Err(_) => Err(Some(core.refuse(Code::LoginTimeout))),
+        }
+    };
+    let refused = match login {
+        Ok((plugin, resume)) => match carry(&endpoint, &mut socket, plugin, resume).await {
+            Ok(()) => None,
+            Err(code) => Some(core.refuse(code)),
+        },
+        Err(refused) => refused,
+    };
+    if let Some(LoginStep::Refuse(code, bytes)) = refused {
+        tracing::debug!(%code, "login refused");
+        if socket.session.binary(bytes).await.is_err() {
+            return;
+        }
+    }
+    if socket.session.close(None).await.is_err() {
+        tracing::trace!("the peer closed first");
+    }
+}
+
+/// Runs the login; an error carries the refusal to send, if anybody is there.
+async fn login(socket: &mut Socket, core: &mut LoginCore) -> Result<(Address, Option<Resume>), Option<LoginStep>> {
+    loop {
+        let step = match socket.hear().await {
+            Heard::Frame(bytes) => core.receive(&bytes),
+            Heard::Pong => continue,
+            Heard::NotBinary => core.refuse(Code::NotBinary),
+            Heard::TooLong => core.refuse(Code::FrameTooLong),
+            Heard::Gone => return Err(None),
+        };
+        match step {
+            LoginStep::Send(bytes) => socket.session.binary(bytes).await.map_err(|_| None)?,
+            LoginStep::Done { plugin, resume } => return Ok((plugin, resume)),
+            refused @ LoginStep::Refuse(..) => return Err(Some(refused)),
+        }
+    }
+}
+
+/// Carries bytes between the socket and the plugin's session until either ends.
+async fn carry(endpoint: &Endpoint, socket: &mut Socket, plugin: Address, resume: Option<Resume>) -> Result<(), Code> {
+    let limits = &endpoint.config.limits;
+    let (sender, mut outgoing) = mpsc::channel(limits.max_unacknowledged as usize + QUEUE_SLACK);
+    let connection = endpoint.next_id.fetch_add(1, Ordering::SeqCst);
+    let asked = endpoint.directory.send(LoggedIn { plugin, resume, connection: Connection { id: connection, sender } });
+    let session: Addr<PluginSession> = asked.await.unwrap_or(Err(Code::Unavailable))?;
+    let silence = Duration::from_millis(u64::from(limits.silence_ms));
+    let mut ping = time::interval(silence / 3);
+    let tell = async |heard| session.send(Incoming { connection, heard }).await.is_ok();
+    loop {
+        tokio::select! {
+            biased;
+            out = outgoing.recv() => {
+                let Some(Outgoing::Frame(bytes)) = out else { return Ok(()) };
+                // A peer that takes nothing for this long is gone.
+                let sent = time::timeout(silence, socket.session.binary(bytes)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    tell(Heard::Gone).await;
+                    return Ok(());
+                }
+            }
+            heard = socket.hear() => {
+                let is_last = matches!(heard, Heard::Gone);
+                if !tell(heard).await || is_last {
+                    // The session may have said goodbye: send what is left.
+                    while let Ok(Outgoing::Frame(bytes)) = outgoing.try_recv() {
+                        if is_last || socket.session.binary(bytes).await.is_err() {
+                            break;
+                        }
+                    }
+                    return Ok(());
+                }
+            }
+            _ = ping.tick() => {
+                if socket.session.ping(b"").await.is_err() {
+                    tell(Heard::Gone).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
