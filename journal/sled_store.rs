@@ -107,12 +107,17 @@ impl SledJournal {
         let head = acknowledged.unwrap_or(Head::EMPTY);
         let mut journal = Self { dir: dir.to_owned(), db, db_file, disk, head, poisoned: None, _lock: lock };
         if acknowledged.is_none() && journal.db.iter().next().is_some() {
-            return Err(JournalError::BadHead { path: dir.join("HEAD"), detail: "missing beside a journal that has frames" });
+            return Err(JournalError::BadHead {
+                path: dir.join("HEAD"),
+                detail: "missing beside a journal that has frames",
+            });
         }
         let end = journal.check_all()?;
         if acknowledged.is_none() {
             journal.sync_sled()?;
-            for created in [Some(sled_dir.as_path()), dir.parent().filter(|p| !p.as_os_str().is_empty())].into_iter().flatten() {
+            for created in
+                [Some(sled_dir.as_path()), dir.parent().filter(|p| !p.as_os_str().is_empty())].into_iter().flatten()
+            {
                 journal.disk.sync_dir(created).map_err(JournalError::io("sync a new directory"))?;
             }
         }
@@ -133,11 +138,17 @@ impl SledJournal {
         while let Some(bytes) = self.frame_at(end.next.0)? {
             match Frame::from_bytes_after(&bytes, &end) {
                 Ok((_, after)) => end = after,
-                Err(detail) if end.next < acknowledged.next => return Err(JournalError::Damaged { at: end.next, detail }),
+                Err(detail) if end.next < acknowledged.next => {
+                    return Err(JournalError::Damaged { at: end.next, detail });
+                }
                 Err(_) => break,
             }
             if end.next == acknowledged.next && end.hash != acknowledged.hash {
-                return Err(JournalError::OtherHistory { at: end.next, acknowledged: acknowledged.hash, found: end.hash });
+                return Err(JournalError::OtherHistory {
+                    at: end.next,
+                    acknowledged: acknowledged.hash,
+                    found: end.hash,
+                });
             }
         }
         if end.next < acknowledged.next {

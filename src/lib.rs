@@ -4,5 +4,6 @@
 //! provers, JSON-RPC, and the command line. See ARCHITECTURE.md.
 
 pub mod actors;
+pub mod headless;
 pub mod proofs;
 pub mod rpc;

@@ -35,7 +35,14 @@ pub fn threshold(expected: u64) -> u64 {
 
 /// The first solution among `attempts` nonces from `start` on.
 #[must_use]
-pub fn solve(chain_id: u64, sender: Address, block_hash: B256, expected: u64, start: u64, attempts: u64) -> Option<u64> {
+pub fn solve(
+    chain_id: u64,
+    sender: Address,
+    block_hash: B256,
+    expected: u64,
+    start: u64,
+    attempts: u64,
+) -> Option<u64> {
     let limit = threshold(expected);
     (0..attempts).map(|i| start.wrapping_add(i)).find(|nonce| score(chain_id, sender, block_hash, *nonce) <= limit)
 }

@@ -125,18 +125,54 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // Names say it; units are in the types.
 pub enum ProverEvent {
-    LoggedIn { plugin: Address, standing: Standing, resumed: bool, params_digest: B256 },
-    Disconnected { code: Option<Code>, retry_in_ms: u64 },
-    Offered { task: TaskId, attempt: u32, deadline: Height },
-    HandedBack { task: TaskId, reason: HandBackReason },
-    Proven { task: TaskId, elapsed_ms: u64, bytes: usize },
-    Submitted { task: TaskId },
-    Closed { task: TaskId, reason: CloseReason },
-    Refused { task: Option<TaskId>, code: Code, reason: u16 },
-    WorkFailed { task: TaskId, error: WorkError },
-    Notice { height: Height, notice: Notice },
+    LoggedIn {
+        plugin: Address,
+        standing: Standing,
+        resumed: bool,
+        params_digest: B256,
+    },
+    Disconnected {
+        code: Option<Code>,
+        retry_in_ms: u64,
+    },
+    Offered {
+        task: TaskId,
+        attempt: u32,
+        deadline: Height,
+    },
+    HandedBack {
+        task: TaskId,
+        reason: HandBackReason,
+    },
+    Proven {
+        task: TaskId,
+        elapsed_ms: u64,
+        bytes: usize,
+    },
+    Submitted {
+        task: TaskId,
+    },
+    Closed {
+        task: TaskId,
+        reason: CloseReason,
+    },
+    Refused {
+        task: Option<TaskId>,
+        code: Code,
+        reason: u16,
+    },
+    WorkFailed {
+        task: TaskId,
+        error: WorkError,
+    },
+    Notice {
+        height: Height,
+        notice: Notice,
+    },
     /// The node broke the protocol; the prover reconnects.
-    NodeFault { detail: &'static str },
+    NodeFault {
+        detail: &'static str,
+    },
 }
 
 /// Why a task is handed back.
@@ -225,6 +261,8 @@ pub struct ProverCore {
     next_sequence: u64,
     unanswered: BTreeMap<B256, Purpose>,
     last_signed_ms: Option<u64>,
+    /// It fell out of the active set (or was let in): the next message is due at once.
+    is_overdue: bool,
     registration: Registration,
     jobs: Jobs,
     fetches: Fetches,
@@ -253,6 +291,7 @@ impl ProverCore {
             next_sequence: 1,
             unanswered: BTreeMap::new(),
             last_signed_ms: None,
+            is_overdue: false,
             registration: Registration::Idle { due_ms: 0 },
             jobs: Jobs::default(),
             fetches: Fetches::default(),
@@ -446,7 +485,10 @@ impl ProverCore {
         match (self.link, packet.frame) {
             (Link::Waiting { .. } | Link::Connecting { .. } | Link::Over, _) => {}
             (_, NodeFrame::Goodbye { code, retry_after_ms }) => self.goodbye(now_ms, code, retry_after_ms),
-            (Link::Greeting { .. }, NodeFrame::Welcome { version, chain_id, genesis_hash, params_digest, limits, node, nonce }) => {
+            (
+                Link::Greeting { .. },
+                NodeFrame::Welcome { version, chain_id, genesis_hash, params_digest, limits, node, nonce },
+            ) => {
                 let is_other = |e: ExpectedChain| e != ExpectedChain { genesis_hash, params_digest };
                 if self.config.expected.is_some_and(is_other) {
                     return self.finish(Outcome::WrongChain);
@@ -465,14 +507,22 @@ impl ProverCore {
                 self.link = Link::LoggingIn { until_ms: now_ms + HANDSHAKE_MS };
                 self.first(ClientFrame::Login { signature, resume });
             }
-            (Link::LoggingIn { .. }, NodeFrame::LoggedIn { token, resumed, received, standing, next_sequence, status }) => {
+            (
+                Link::LoggingIn { .. },
+                NodeFrame::LoggedIn { token, resumed, received, standing, next_sequence, status },
+            ) => {
                 self.logged_in(now_ms, token, resumed, received, next_sequence);
                 self.standing = standing;
                 self.status = Some(status);
                 if let (Link::Online { .. }, Some(chain)) = (self.link, &self.chain) {
                     let params_digest = chain.params_digest;
                     let plugin = self.plugin();
-                    self.actions.push(Action::Event(ProverEvent::LoggedIn { plugin, standing, resumed, params_digest }));
+                    self.actions.push(Action::Event(ProverEvent::LoggedIn {
+                        plugin,
+                        standing,
+                        resumed,
+                        params_digest,
+                    }));
                     self.drive(now_ms);
                 }
             }
@@ -520,7 +570,9 @@ impl ProverCore {
         }
         for job in self.jobs.by_task.values_mut() {
             match job.stage {
-                Stage::Checking | Stage::Verified { .. } | Stage::Submitted => job.stage = Stage::Proven { due_ms: now_ms },
+                Stage::Checking | Stage::Verified { .. } | Stage::Submitted => {
+                    job.stage = Stage::Proven { due_ms: now_ms }
+                }
                 Stage::HandingBack => job.stage = Stage::HandBackDue { due_ms: now_ms },
                 _ => {}
             }
@@ -548,16 +600,8 @@ impl ProverCore {
             }
             NodeFrame::ProofAnswer { task, proof_hash, refused } => self.checked(now_ms, task, proof_hash, refused),
             NodeFrame::Notice { height, notice } => {
-                match notice {
-                    Notice::Registered => self.standing = Standing::Candidate,
-                    Notice::AdmissionLapsed => self.standing = Standing::Unknown,
-                    Notice::AdmissionPassed | Notice::Reinstated | Notice::Deactivated { .. } => {
-                        self.standing = Standing::Inactive;
-                    }
-                    Notice::Activated => self.standing = Standing::Active,
-                    Notice::Suspended { .. } => self.standing = Standing::Suspended,
-                    _ => {}
-                }
+                self.standing = notice.standing().unwrap_or(self.standing);
+                self.is_overdue |= notice.standing() == Some(Standing::Inactive);
                 self.actions.push(Action::Event(ProverEvent::Notice { height, notice }));
             }
             NodeFrame::Status { status } => {
@@ -723,7 +767,8 @@ impl ProverCore {
             return None;
         }
         let ttl_ms = u64::from(chain.limits.heartbeat_ttl_blocks).saturating_mul(u64::from(status.block_time_ms));
-        let interval = (ttl_ms / 3).max(u64::from(chain.limits.min_heartbeat_ms) + 1);
+        let least = u64::from(chain.limits.min_heartbeat_ms) + 1;
+        let interval = if self.is_overdue { least } else { (ttl_ms / 3).max(least) };
         Some(self.last_signed_ms.map_or(0, |last| last + interval))
     }
 
@@ -812,7 +857,8 @@ impl ProverCore {
         while self.jobs.running() < self.config.lanes.max(1) as usize {
             let Some(task) = self.jobs.next_queued() else { return };
             let Some(job) = self.jobs.by_task.get_mut(&task) else { return };
-            let Stage::Queued { package } = std::mem::replace(&mut job.stage, Stage::Running { since_ms: now_ms }) else {
+            let Stage::Queued { package } = std::mem::replace(&mut job.stage, Stage::Running { since_ms: now_ms })
+            else {
                 return;
             };
             let (attempt, segments, kind) = (job.offer.attempt, job.offer.segments, job.offer.kind.clone());
@@ -849,6 +895,7 @@ impl ProverCore {
         let message = self.signer.sign_message(&chain.domain, message);
         self.unanswered.insert(digest, purpose);
         self.last_signed_ms = Some(now_ms);
+        self.is_overdue = false;
         self.send(ClientFrame::System { message });
     }
 

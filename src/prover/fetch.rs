@@ -67,7 +67,15 @@ impl Fetches {
     }
 
     /// A piece came; the next is asked for after `pause_ms`.
-    pub(crate) fn piece(&mut self, now_ms: u64, digest: B256, offset: u64, total: u64, bytes: &[u8], pause_ms: u64) -> Fetched {
+    pub(crate) fn piece(
+        &mut self,
+        now_ms: u64,
+        digest: B256,
+        offset: u64,
+        total: u64,
+        bytes: &[u8],
+        pause_ms: u64,
+    ) -> Fetched {
         let Some(first) = self.queue.front_mut() else { return Fetched::Nothing };
         if first.digest != digest || first.bytes.len() as u64 != offset {
             return Fetched::Nothing;

@@ -3,11 +3,11 @@
 use alloy_primitives::{Bytes, keccak256};
 use crowdfold_events::{
     B256, Height, ItemIndex, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, Zkpow,
-    event::TaskKind,
+    event::{InactiveReason, TaskKind},
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame,
-        Notice, Offer, Package, Packet, Reliable, SessionLimits, Standing,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame, Notice,
+        Offer, Package, Packet, Reliable, SessionLimits, Standing,
     },
 };
 
@@ -283,6 +283,12 @@ fn heartbeats_come_before_the_ttl_runs_out_and_other_messages_count() {
         world.core.heard(world.now);
         world.wait(1);
     }
+    // Fallen out of the active set: back at once, but not more often than the node takes.
+    world.frames.clear();
+    let expired = Notice::Deactivated { reason: InactiveReason::Expired };
+    world.send(NodeFrame::Notice { height: Height(11), notice: expired });
+    world.wait(1_001);
+    assert_eq!(world.body(), Some(MessageBody::Heartbeat));
     world.send(NodeFrame::Notice { height: Height(11), notice: Notice::Suspended { debt: Zkpow(1) } });
     world.frames.clear();
     for _ in 0..4 {
@@ -296,7 +302,10 @@ fn heartbeats_come_before_the_ttl_runs_out_and_other_messages_count() {
 fn an_unknown_plugin_registers_and_tries_again() {
     let mut world = World::online(Standing::Unknown);
     let wanted = |world: &World| {
-        matches!(world.actions.last(), Some(Action::SolveRegistration { height: Height(10), expected: 4, chain_id: CHAIN, .. }))
+        matches!(
+            world.actions.last(),
+            Some(Action::SolveRegistration { height: Height(10), expected: 4, chain_id: CHAIN, .. })
+        )
     };
     assert!(wanted(&world));
     world.core.registration_solved(world.now, Height(10), 42);
@@ -463,7 +472,8 @@ fn data_comes_in_pieces_and_is_checked() {
     world.send(NodeFrame::TaskOffer { offer: fetched });
     assert_eq!(world.started(), []);
     serve(&mut world, &whole);
-    let started = world.actions.iter().any(|a| matches!(a, Action::StartWork { package, .. } if package[..] == whole[..]));
+    let started =
+        world.actions.iter().any(|a| matches!(a, Action::StartWork { package, .. } if package[..] == whole[..]));
     assert!(started);
 }
 

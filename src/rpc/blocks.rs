@@ -5,7 +5,8 @@
 //! has not is zero or empty.
 
 use alloy_consensus::{
-    Eip658Value, Header as ConsensusHeader, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxEnvelope, transaction::Recovered,
+    Eip658Value, Header as ConsensusHeader, Receipt, ReceiptEnvelope, ReceiptWithBloom, TxEnvelope,
+    transaction::Recovered,
 };
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, Bloom, Bytes, U256};
@@ -28,7 +29,12 @@ pub fn block(record: &BlockRecord, full: bool) -> Result<Block, RpcError> {
     } else {
         BlockTransactions::Hashes(record.transactions.iter().map(|transaction| transaction.hash).collect())
     };
-    let header = Header { hash: record.hash, inner: header(record), total_difficulty: Some(U256::ZERO), size: Some(size(record)) };
+    let header = Header {
+        hash: record.hash,
+        inner: header(record),
+        total_difficulty: Some(U256::ZERO),
+        size: Some(size(record)),
+    };
     Ok(Block { header, uncles: Vec::new(), transactions, withdrawals: None })
 }
 
@@ -128,4 +134,3 @@ fn envelope(raw: &[u8]) -> Result<TxEnvelope, RpcError> {
 fn damaged() -> RpcError {
     RpcError::new(error::INTERNAL, "a stored transaction is damaged")
 }
-

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     error::{self, RpcError},
-    eth, filters::Filters, market,
+    eth,
+    filters::Filters,
+    market,
     params::Params,
     view::{ChainView, TransactionSink},
 };

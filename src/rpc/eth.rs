@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 use super::{
-    blocks, envelope::Rpc,
+    blocks,
+    envelope::Rpc,
     error::{self, RpcError},
     fees,
     index::BlockRecord,
@@ -42,12 +43,20 @@ pub fn dispatch(rpc: &Rpc, method: &str, params: &Params) -> Option<Result<Value
         "eth_getBlockByHash" => by_hash(view, params, 2).and_then(|block| whole_block(block, params)),
         "eth_getBlockTransactionCountByNumber" => by_number(view, params, 1).map(count),
         "eth_getBlockTransactionCountByHash" => by_hash(view, params, 1).map(count),
-        "eth_getUncleCountByBlockNumber" => by_number(view, params, 1).map(|block| block.map_or(Value::Null, |_| quantity(0))),
-        "eth_getUncleCountByBlockHash" => by_hash(view, params, 1).map(|block| block.map_or(Value::Null, |_| quantity(0))),
+        "eth_getUncleCountByBlockNumber" => {
+            by_number(view, params, 1).map(|block| block.map_or(Value::Null, |_| quantity(0)))
+        }
+        "eth_getUncleCountByBlockHash" => {
+            by_hash(view, params, 1).map(|block| block.map_or(Value::Null, |_| quantity(0)))
+        }
         "eth_getBlockReceipts" => block_receipts(view, params),
         "eth_getTransactionByHash" => transaction_by_hash(rpc, view, params),
-        "eth_getTransactionByBlockNumberAndIndex" => by_number(view, params, 2).and_then(|block| nth_transaction(block, params)),
-        "eth_getTransactionByBlockHashAndIndex" => by_hash(view, params, 2).and_then(|block| nth_transaction(block, params)),
+        "eth_getTransactionByBlockNumberAndIndex" => {
+            by_number(view, params, 2).and_then(|block| nth_transaction(block, params))
+        }
+        "eth_getTransactionByBlockHashAndIndex" => {
+            by_hash(view, params, 2).and_then(|block| nth_transaction(block, params))
+        }
         "eth_getTransactionReceipt" => receipt(view, params),
         "eth_getBalance" => account(view, params, 2).map(|address| json!(U256::from(view.account(&address).balance))),
         "eth_getTransactionCount" => transaction_count(rpc, view, params),
@@ -60,19 +69,21 @@ pub fn dispatch(rpc: &Rpc, method: &str, params: &Params) -> Option<Result<Value
         "eth_newBlockFilter" => {
             params.at_most(0).and_then(|()| with_filters(rpc, |filters| Ok(quantity(filters.blocks(view.head())))))
         }
-        "eth_newPendingTransactionFilter" => {
-            Err(RpcError::new(error::UNSUPPORTED, "filters of pending transactions are not served; poll the transaction by its hash"))
-        }
-        "eth_getFilterChanges" => {
-            filter_id(params).and_then(|id| with_filters(rpc, |filters| filters.poll(id, view).map(|hashes| json!(hashes))))
-        }
+        "eth_newPendingTransactionFilter" => Err(RpcError::new(
+            error::UNSUPPORTED,
+            "filters of pending transactions are not served; poll the transaction by its hash",
+        )),
+        "eth_getFilterChanges" => filter_id(params)
+            .and_then(|id| with_filters(rpc, |filters| filters.poll(id, view).map(|hashes| json!(hashes)))),
         "eth_getFilterLogs" => filter_id(params).and_then(|id| {
             with_filters(rpc, |filters| match filters.is_logs(id)? {
                 true => Ok(json!([])),
                 false => Err(RpcError::new(error::REFUSED, "filter is not a log filter")),
             })
         }),
-        "eth_uninstallFilter" => filter_id(params).and_then(|id| with_filters(rpc, |filters| Ok(json!(filters.remove(id))))),
+        "eth_uninstallFilter" => {
+            filter_id(params).and_then(|id| with_filters(rpc, |filters| Ok(json!(filters.remove(id)))))
+        }
         _ => return None,
     })
 }
@@ -129,7 +140,8 @@ fn block_receipts(view: &dyn ChainView, params: &Params) -> Result<Value, RpcErr
     params.at_most(1)?;
     let Some(height) = known_height(view, params.get(0)?) else { return Ok(Value::Null) };
     let Some(block) = view.block(height) else { return Ok(Value::Null) };
-    let receipts = (0..block.transactions.len()).map(|at| blocks::receipt(&block, at)).collect::<Result<Vec<_>, _>>()?;
+    let receipts =
+        (0..block.transactions.len()).map(|at| blocks::receipt(&block, at)).collect::<Result<Vec<_>, _>>()?;
     to_json(receipts)
 }
 
@@ -181,9 +193,10 @@ fn current(view: &dyn ChainView, params: &Params, at: usize) -> Result<(), RpcEr
     let Some(id) = params.opt::<BlockId>(at)? else { return Ok(()) };
     match known_height(view, id) {
         Some(height) if height == view.head() => Ok(()),
-        Some(height) if height < view.head() => {
-            Err(RpcError::new(error::NOT_FOUND, format!("state of block {height} is not kept, only that of the latest block {}", view.head())))
-        }
+        Some(height) if height < view.head() => Err(RpcError::new(
+            error::NOT_FOUND,
+            format!("state of block {height} is not kept, only that of the latest block {}", view.head()),
+        )),
         _ => Err(RpcError::new(error::NOT_FOUND, "header not found")),
     }
 }
@@ -207,7 +220,10 @@ fn fee_history(view: &dyn ChainView, params: &Params) -> Result<Value, RpcError>
     let count: U64 = params.get(0)?;
     let newest = fees::height(view, params.get(1)?);
     if newest > view.head() {
-        return Err(RpcError::new(error::REFUSED, format!("request beyond head block: requested {newest}, head {}", view.head())));
+        return Err(RpcError::new(
+            error::REFUSED,
+            format!("request beyond head block: requested {newest}, head {}", view.head()),
+        ));
     }
     let percentiles: Option<Vec<f64>> = params.opt(2)?;
     to_json(fees::history(view, count.to(), newest, percentiles.as_deref())?)
@@ -226,7 +242,10 @@ fn request(view: &dyn ChainView, params: &Params) -> Result<(CallRequest, u128),
         return Err(NotProvable::SetCode.into_rpc());
     }
     if request.chain_id.is_some_and(|id| id != view.chain_id()) {
-        return Err(RpcError::new(error::REFUSED, format!("chainId does not match, have {:?}, want {}", request.chain_id, view.chain_id())));
+        return Err(RpcError::new(
+            error::REFUSED,
+            format!("chainId does not match, have {:?}, want {}", request.chain_id, view.chain_id()),
+        ));
     }
     let spendable = request.from.map_or(0, |from| {
         let account = view.account(&from);
@@ -284,7 +303,10 @@ fn filter_id(params: &Params) -> Result<u64, RpcError> {
     Ok(params.get::<U64>(0)?.to())
 }
 
-fn with_filters(rpc: &Rpc, f: impl FnOnce(&mut super::filters::Filters) -> Result<Value, RpcError>) -> Result<Value, RpcError> {
+fn with_filters(
+    rpc: &Rpc,
+    f: impl FnOnce(&mut super::filters::Filters) -> Result<Value, RpcError>,
+) -> Result<Value, RpcError> {
     let mut filters = rpc.filters.lock().map_err(|_| RpcError::new(error::INTERNAL, "the filter table is lost"))?;
     f(&mut filters)
 }

@@ -3,11 +3,7 @@
 use alloy_rpc_types_eth::{BlockNumberOrTag, FeeHistory};
 use crowdfold_events::Height;
 
-use super::{
-    error::RpcError,
-    index::BlockRecord,
-    view::ChainView,
-};
+use super::{error::RpcError, index::BlockRecord, view::ChainView};
 
 /// Most blocks in one fee history.
 pub const HISTORY_BLOCKS: u64 = 1024;
@@ -24,7 +20,12 @@ pub fn gas_price(view: &dyn ChainView) -> u128 {
 ///
 /// # Errors
 /// -32602 for percentiles out of order or range.
-pub fn history(view: &dyn ChainView, count: u64, newest: Height, percentiles: Option<&[f64]>) -> Result<FeeHistory, RpcError> {
+pub fn history(
+    view: &dyn ChainView,
+    count: u64,
+    newest: Height,
+    percentiles: Option<&[f64]>,
+) -> Result<FeeHistory, RpcError> {
     let percentiles = percentiles.unwrap_or_default();
     let ordered = percentiles.windows(2).all(|pair| pair[0] <= pair[1]);
     let in_range = percentiles.iter().all(|p| (0.0..=100.0).contains(p));
@@ -83,6 +84,8 @@ pub fn height(view: &dyn ChainView, tag: BlockNumberOrTag) -> Height {
         BlockNumberOrTag::Number(number) => Height(number),
         BlockNumberOrTag::Earliest => Height(0),
         // One validator's decision is final at once.
-        BlockNumberOrTag::Latest | BlockNumberOrTag::Pending | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => view.head(),
+        BlockNumberOrTag::Latest | BlockNumberOrTag::Pending | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => {
+            view.head()
+        }
     }
 }

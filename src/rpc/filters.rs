@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use crowdfold_events::{B256, Height};
 
-use super::{error::{self, RpcError}, view::ChainView};
+use super::{
+    error::{self, RpcError},
+    view::ChainView,
+};
 
 /// Most block hashes in one poll; the next poll goes on from there.
 const POLL_BLOCKS: u64 = 1024;

@@ -46,13 +46,13 @@ async fn preflight() -> HttpResponse {
 }
 
 async fn call(request: HttpRequest, rpc: web::Data<Rpc>, body: Result<web::Bytes, actix_web::Error>) -> HttpResponse {
-    let json_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")));
+    let json_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        });
     if !json_type {
-        return open(StatusCode::UNSUPPORTED_MEDIA_TYPE).body("invalid content type, only application/json is supported");
+        return open(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .body("invalid content type, only application/json is supported");
     }
     let body = match body {
         Ok(body) => body,

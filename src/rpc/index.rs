@@ -114,7 +114,16 @@ impl ChainIndex {
             executed += 1;
             cumulative = cumulative.saturating_add(gas_used);
             let (raw, cumulative_gas_used) = (raw.clone(), cumulative);
-            transactions.push(TransactionRecord { hash, raw, sender, to, item, gas_used, cumulative_gas_used, effective_gas_price });
+            transactions.push(TransactionRecord {
+                hash,
+                raw,
+                sender,
+                to,
+                item,
+                gas_used,
+                cumulative_gas_used,
+                effective_gas_price,
+            });
         }
         if executed != block.body.transactions.len() {
             return Err(IndexError::Executions { height, transactions: block.body.transactions.len(), executed });
@@ -125,7 +134,8 @@ impl ChainIndex {
         }
         self.heights.insert(hash, height);
         let messages = block.body.messages.len();
-        self.blocks.insert(height, Arc::new(BlockRecord { hash, header: block.header.clone(), transactions, messages }));
+        self.blocks
+            .insert(height, Arc::new(BlockRecord { hash, header: block.header.clone(), transactions, messages }));
         self.head = height;
         Ok(())
     }

@@ -144,7 +144,9 @@ fn assignment_info(task: TaskId, assignment: &Assignment) -> AssignmentInfo {
 fn kind(kind: &TaskKind) -> Value {
     match kind {
         TaskKind::Prove { item } => json!({ "prove": { "item": item } }),
-        TaskKind::Admission { plugin, admission_item } => json!({ "admission": { "prover": plugin, "admissionItem": admission_item } }),
+        TaskKind::Admission { plugin, admission_item } => {
+            json!({ "admission": { "prover": plugin, "admissionItem": admission_item } })
+        }
         TaskKind::Aggregate { batch, level, position, first_item, items } => {
             json!({ "aggregate": { "batch": batch, "level": level, "position": position, "firstItem": first_item, "items": items } })
         }
@@ -346,8 +348,14 @@ mod tests {
         }
         assert_eq!(view.supply()["conserved"], true);
         assert_eq!(view.parameters()["chain_id"], genesis.chain_id);
-        assert!(view.active_set(10).is_empty() && view.ledger(Address::ZERO, 10).is_empty() && view.open_tasks(10).is_empty());
-        assert!(view.task(TaskId(1)).is_none() && view.item(ItemIndex(0)).is_none() && view.batch(BatchIndex(0)).is_none());
+        assert!(
+            view.active_set(10).is_empty()
+                && view.ledger(Address::ZERO, 10).is_empty()
+                && view.open_tasks(10).is_empty()
+        );
+        assert!(
+            view.task(TaskId(1)).is_none() && view.item(ItemIndex(0)).is_none() && view.batch(BatchIndex(0)).is_none()
+        );
     }
 
     /// A transfer that offers what is suggested pays for its proof, one that offers less at a low base fee does not.

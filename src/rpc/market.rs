@@ -60,7 +60,9 @@ pub fn dispatch(rpc: &Rpc, method: &str, params: &Params) -> Option<Result<Value
         "crowdfold_itemStatus" => item_status(rpc, view, params),
         "crowdfold_task" => number(params).and_then(|n| to_json(view.task(TaskId(n)))),
         "crowdfold_openTasks" => params.at_most(0).and_then(|()| to_json(view.open_tasks(limit))),
-        "crowdfold_assignment" => number(params).and_then(|n| to_json(view.task(TaskId(n)).and_then(|task| task.assignment))),
+        "crowdfold_assignment" => {
+            number(params).and_then(|n| to_json(view.task(TaskId(n)).and_then(|task| task.assignment)))
+        }
         "crowdfold_prover" => one(params).and_then(|address: Address| to_json(view.prover(&address))),
         "crowdfold_activeSet" => params.at_most(0).and_then(|()| to_json(view.active_set(limit))),
         "crowdfold_account" => one(params).and_then(|address: Address| to_json(view.account(&address))),
@@ -94,7 +96,9 @@ fn item_status(rpc: &Rpc, view: &dyn ChainView, params: &Params) -> Result<Value
     };
     match view.item_of(&hash) {
         Some(item) => to_json(item),
-        None if rpc.sink.pending(&hash).is_some() => Ok(json!({ "kind": "transaction", "hash": hash, "status": "pending" })),
+        None if rpc.sink.pending(&hash).is_some() => {
+            Ok(json!({ "kind": "transaction", "hash": hash, "status": "pending" }))
+        }
         None => Ok(Value::Null),
     }
 }

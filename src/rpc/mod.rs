@@ -37,6 +37,6 @@ mod tests;
 
 pub use envelope::{Limits, Rpc};
 pub use error::RpcError;
-pub use kernel_view::{Archive, KernelView, genesis_index};
 pub use index::{BlockRecord, ChainIndex, TransactionRecord};
+pub use kernel_view::{Archive, KernelView, genesis_index};
 pub use view::{ChainView, TransactionSink};

@@ -48,9 +48,9 @@ impl Params {
     pub fn opt<T: DeserializeOwned>(&self, at: usize) -> Result<Option<T>, RpcError> {
         match self.0.get(at) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => {
-                T::deserialize(value).map(Some).map_err(|error| RpcError::params(format!("invalid argument {at}: {error}")))
-            }
+            Some(value) => T::deserialize(value)
+                .map(Some)
+                .map_err(|error| RpcError::params(format!("invalid argument {at}: {error}"))),
         }
     }
 }

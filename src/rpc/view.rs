@@ -16,7 +16,10 @@ use serde_json::Value;
 use super::index::BlockRecord;
 
 /// Shows a number as a decimal string.
-pub(crate) fn decimal<T: core::fmt::Display, S: serde::Serializer>(amount: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn decimal<T: core::fmt::Display, S: serde::Serializer>(
+    amount: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }
 

@@ -19,8 +19,7 @@ fn check(store: &mut dyn JournalStore) {
     store.append(&[genesis()], EventSeq(0)).unwrap();
 
     let frames = [block(1, 3), block(2, 1), wide_block(3, 300_000), block(4, 40)];
-    let all: Vec<StoredEvent> =
-        [genesis()].iter().chain(&frames).flat_map(|f| f.events().iter().cloned()).collect();
+    let all: Vec<StoredEvent> = [genesis()].iter().chain(&frames).flat_map(|f| f.events().iter().cloned()).collect();
     assert_eq!(
         store.append(&frames[..1], EventSeq(0)),
         Err(JournalError::WrongPlace { expected: EventSeq(0), found: EventSeq(1) })

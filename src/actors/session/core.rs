@@ -18,7 +18,7 @@ use crowdfold_events::{
     event::TaskKind,
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, Frame, MAX_CHUNK_BYTES, NodeFrame, Notice, Offer, Packet,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, NodeFrame, Notice, Offer, Packet,
         Reliable, Resume, SequenceError, SessionLimits, Standing,
     },
 };
@@ -26,7 +26,7 @@ use crowdfold_events::{
 use super::{
     login::goodbye,
     meter::Meter,
-    uploads::{Piece, Uploads},
+    uploads::{Piece, Taken, Uploads},
 };
 
 /// Tasks that were closed and are remembered to tell "late" from "not yours".
@@ -122,15 +122,13 @@ pub enum Command {
         /// Why.
         reason: CloseReason,
     },
-    /// Something that a block did to the plugin.
+    /// Something that a block did to the plugin; changes its standing too.
     Notify {
         /// The block.
         height: Height,
         /// What.
         notice: Notice,
     },
-    /// The plugin's standing changed.
-    Stand(Standing),
     /// A block was committed.
     Status(ChainStatus),
     /// Answer to [`Effect::Submit`].
@@ -407,8 +405,9 @@ impl SessionCore {
                 let piece = Piece { task, proof_hash, total, offset, bytes: &bytes };
                 let taken = self.open_offer(task).map(|_| ()).and_then(|()| self.uploads.take(now_ms, piece));
                 match taken {
-                    Ok(None) => {}
-                    Ok(Some(bytes)) => self.effect(Effect::CheckProof { task, proof_hash, bytes }),
+                    Ok(Taken::More) => {}
+                    Ok(Taken::Known) => self.send(NodeFrame::ProofAnswer { task, proof_hash, refused: None }),
+                    Ok(Taken::Whole(bytes)) => self.effect(Effect::CheckProof { task, proof_hash, bytes }),
                     Err(code) => self.send(NodeFrame::ProofAnswer { task, proof_hash, refused: Some(code) }),
                 }
             }
@@ -467,7 +466,9 @@ impl SessionCore {
         match (self.standing, body) {
             (Standing::Unknown, MessageBody::Register { .. }) => {}
             (Standing::Unknown, _) => return Err(Code::NotRegistered),
-            (Standing::Suspended, MessageBody::Heartbeat | MessageBody::Register { .. }) => return Err(Code::Suspended),
+            (Standing::Suspended, MessageBody::Heartbeat | MessageBody::Register { .. }) => {
+                return Err(Code::Suspended);
+            }
             (_, MessageBody::Register { .. }) => return Err(Code::AlreadyRegistered),
             _ => {}
         }
@@ -534,8 +535,10 @@ impl SessionCore {
                 self.closed.push_back(task);
                 self.send(NodeFrame::TaskClosed { task, attempt: offer.attempt, reason });
             }
-            Command::Notify { height, notice } => self.send(NodeFrame::Notice { height, notice }),
-            Command::Stand(standing) => self.standing = standing,
+            Command::Notify { height, notice } => {
+                self.standing = notice.standing().unwrap_or(self.standing);
+                self.send(NodeFrame::Notice { height, notice });
+            }
             Command::Status(status) => {
                 self.status = status;
                 self.send(NodeFrame::Status { status });

@@ -85,7 +85,8 @@ async fn connect(
     endpoint: web::Data<Endpoint>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let (response, session, stream) = actix_ws::handle(&request, body)?;
-    let stream = stream.max_frame_size(MAX_FRAME_BYTES).aggregate_continuations().max_continuation_size(MAX_FRAME_BYTES);
+    let stream =
+        stream.max_frame_size(MAX_FRAME_BYTES).aggregate_continuations().max_continuation_size(MAX_FRAME_BYTES);
     actix_web::rt::spawn(serve(endpoint.get_ref().clone(), Socket { session, stream }));
     Ok(response)
 }
@@ -164,12 +165,7 @@ async fn login(socket: &mut Socket, core: &mut LoginCore) -> Result<(Address, Op
 }
 
 /// Carries bytes between the socket and the plugin's session until either ends.
-async fn carry(
-    endpoint: &Endpoint,
-    socket: &mut Socket,
-    plugin: Address,
-    resume: Option<Resume>,
-) -> Result<(), Code> {
+async fn carry(endpoint: &Endpoint, socket: &mut Socket, plugin: Address, resume: Option<Resume>) -> Result<(), Code> {
     let limits = &endpoint.config.limits;
     let (sender, mut outgoing) = mpsc::channel(limits.max_unacknowledged as usize + QUEUE_SLACK);
     let connection = endpoint.next_id.fetch_add(1, Ordering::SeqCst);

@@ -12,9 +12,7 @@ use crowdfold_events::{
     Address, B256,
     codec::CodecError,
     signing::recover,
-    wire::{
-        self, ClientFrame, Code, Frame, MAX_AGENT_BYTES, MAX_HANDSHAKE_BYTES, NodeFrame, Packet, Resume, SessionLimits,
-    },
+    wire::{self, ClientFrame, Code, MAX_AGENT_BYTES, MAX_HANDSHAKE_BYTES, NodeFrame, Packet, Resume, SessionLimits},
 };
 
 use super::NodeIdentity;

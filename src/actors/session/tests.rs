@@ -7,8 +7,8 @@ use crowdfold_events::{
     event::TaskKind,
     signing::{SignatureBytes, recover},
     wire::{
-        Answer, ChainStatus, ClientFrame, CloseReason, Code, Frame, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice,
-        Offer, Package, Packet, Reliable, Resume, Standing,
+        Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_FRAME_BYTES, MAX_VERSION, NodeFrame, Notice, Offer,
+        Package, Packet, Reliable, Resume, Standing,
     },
 };
 
@@ -154,7 +154,13 @@ impl World {
         let (proof_hash, total) = (keccak256(proof), proof.len() as u32);
         for (i, part) in proof.chunks(100_000).enumerate() {
             let bytes = Bytes::copy_from_slice(part);
-            self.send(ClientFrame::ProofUpload { task: TaskId(task), proof_hash, total, offset: i as u32 * 100_000, bytes });
+            self.send(ClientFrame::ProofUpload {
+                task: TaskId(task),
+                proof_hash,
+                total,
+                offset: i as u32 * 100_000,
+                bytes,
+            });
         }
     }
 
@@ -238,7 +244,8 @@ mod login {
 
     #[test]
     fn everything_else_is_refused() {
-        let old = ClientFrame::Hello { min_version: MAX_VERSION + 1, max_version: MAX_VERSION + 9, agent: String::new() };
+        let old =
+            ClientFrame::Hello { min_version: MAX_VERSION + 1, max_version: MAX_VERSION + 9, agent: String::new() };
         assert_eq!(refused(core().receive(&first(old))), Code::VersionUnsupported);
         assert_eq!(refused(core().receive(b"")), Code::Malformed);
         assert_eq!(refused(core().receive(&first(hello())[..20])), Code::Malformed);
@@ -343,7 +350,7 @@ fn an_unknown_plugin_may_only_register() {
 #[test]
 fn a_suspended_plugin_cannot_become_active_but_may_finish_its_work() {
     let mut world = World::active();
-    world.command(Command::Stand(Standing::Suspended));
+    world.command(Command::Notify { height: Height(11), notice: Notice::Suspended { debt: Zkpow(1) } });
     world.system(MessageBody::Heartbeat);
     assert_eq!(world.refusal(), Some(Code::Suspended));
     assert_eq!(world.effects, []);
@@ -427,6 +434,12 @@ fn proofs_are_bounded_ordered_and_checked_before_the_node_sees_them() {
     world.system(MessageBody::SubmitProof { task, proof_hash });
     assert_eq!(world.refusal(), Some(Code::ProofMissing), "uploaded, not yet verified");
     world.command(Command::ProofChecked { task, proof_hash, refused: None });
+    // The same again costs the node nothing, another proof is not looked at.
+    world.received.clear();
+    world.upload(1, b"a proof");
+    assert_eq!(world.received.last(), Some(&NodeFrame::ProofAnswer { task, proof_hash, refused: None }));
+    world.upload(1, b"another proof");
+    assert_eq!((world.refusal(), world.effects.len()), (Some(Code::TooManyUploads), 1));
     world.system(MessageBody::SubmitAggregate { task, proof_hash });
     assert_eq!(world.refusal(), Some(Code::WrongKind));
     world.system(MessageBody::SubmitProof { task, proof_hash: B256::ZERO });
@@ -509,7 +522,13 @@ fn a_flood_ends_the_session_and_an_honest_rate_does_not() {
     let mut world = World::with(Standing::Active, vec![]);
     let bytes = Bytes::from(vec![0; 250_000]);
     for _ in 0..40 {
-        let frame = ClientFrame::ProofUpload { task: TaskId(1), proof_hash: B256::ZERO, total: 1, offset: 0, bytes: bytes.clone() };
+        let frame = ClientFrame::ProofUpload {
+            task: TaskId(1),
+            proof_hash: B256::ZERO,
+            total: 1,
+            offset: 0,
+            bytes: bytes.clone(),
+        };
         world.send(frame);
     }
     assert_eq!(world.refusal(), Some(Code::Flood));

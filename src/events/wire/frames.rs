@@ -163,6 +163,23 @@ pub enum Notice {
     AdmissionLapsed,
 }
 
+impl Notice {
+    /// How the chain sees the plugin after it, if that changes.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Registered => Some(Standing::Candidate),
+            Self::AdmissionLapsed => Some(Standing::Unknown),
+            Self::Activated => Some(Standing::Active),
+            Self::Suspended { .. } | Self::Deactivated { reason: InactiveReason::Suspended } => {
+                Some(Standing::Suspended)
+            }
+            Self::AdmissionPassed | Self::Reinstated | Self::Deactivated { .. } => Some(Standing::Inactive),
+            _ => None,
+        }
+    }
+}
+
 /// From the plugin to the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientFrame {

@@ -33,7 +33,14 @@ fn client_frames() -> Vec<ClientFrame> {
 }
 
 fn status() -> ChainStatus {
-    ChainStatus { height: Height(1), time_ms: 2, block_time_ms: 3, idle_interval_ms: 4, block_hash: hash(5), registration_work: 6 }
+    ChainStatus {
+        height: Height(1),
+        time_ms: 2,
+        block_time_ms: 3,
+        idle_interval_ms: 4,
+        block_hash: hash(5),
+        registration_work: 6,
+    }
 }
 
 fn limits() -> SessionLimits {
@@ -151,7 +158,7 @@ fn golden_bytes_of_every_frame() {
     check_direction(client_frames(), &mut text);
     check_direction(node_frames(), &mut text);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/frames.txt");
-    if std::env::var_os("CROWDFOLD_ADD_GOLDEN").is_some() {
+    if std::env::var("CROWDFOLD_ADD_GOLDEN").is_ok_and(|v| v == "1") {
         std::fs::write(path, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);

@@ -6,7 +6,9 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use crowdfold_events::{BatchIndex, Block, BlockBody, BlockHeader, Commit, Event, Height, ItemIndex, TaskId, Zkpow, event::DrawReceipt};
+use crowdfold_events::{
+    BatchIndex, Block, BlockBody, BlockHeader, Commit, Event, Height, ItemIndex, TaskId, Zkpow, event::DrawReceipt,
+};
 use crowdfold_execution::{
     AccountView, AdmissionContext, BlockEnv, TransactionKind, check_admission, decode_transaction,
     evm::ESCROW,
@@ -19,7 +21,9 @@ use serde_json::{Value, json};
 use crate::rpc::{
     ChainIndex, ChainView, Limits, Rpc, TransactionSink,
     index::BlockRecord,
-    view::{AccountInfo, AssignmentInfo, BatchInfo, ItemInfo, LedgerEntry, ProverInfo, StageInfo, SubmitError, TaskInfo},
+    view::{
+        AccountInfo, AssignmentInfo, BatchInfo, ItemInfo, LedgerEntry, ProverInfo, StageInfo, SubmitError, TaskInfo,
+    },
 };
 
 pub(super) const CHAIN: u64 = 1729;
@@ -142,7 +146,8 @@ impl Fixture {
             });
             self.hashes.push(tx.hash);
         }
-        let body = BlockBody { last_commit: Commit::default(), transactions: transactions.to_vec(), messages: Vec::new() };
+        let body =
+            BlockBody { last_commit: Commit::default(), transactions: transactions.to_vec(), messages: Vec::new() };
         self.index.append(&Block { header, body }, &events).unwrap();
     }
 }
@@ -219,7 +224,14 @@ impl ChainView for Fixture {
                 assigned_at: 3,
                 deadline: 40,
                 bounty: 1 << 71,
-                receipt: DrawReceipt { beacon_height: Height(3), beacon: B256::ZERO, set_root: B256::ZERO, candidates: 4, index: 2, rejected: 0 },
+                receipt: DrawReceipt {
+                    beacon_height: Height(3),
+                    beacon: B256::ZERO,
+                    set_root: B256::ZERO,
+                    candidates: 4,
+                    index: 2,
+                    rejected: 0,
+                },
             }),
             prover: None,
             proof: None,
@@ -291,7 +303,14 @@ impl TransactionSink for Pool {
         let outcome = (|| {
             let tx = decode_transaction(&raw, CHAIN)?;
             let sender = self.chain.state.get(&tx.sender).copied().unwrap_or_default();
-            let context = AdmissionContext { sender, debt: 0, base_fee: BASE_FEE, gas_left: 30_000_000, min_fee: 0, may_wait: true };
+            let context = AdmissionContext {
+                sender,
+                debt: 0,
+                base_fee: BASE_FEE,
+                gas_left: 30_000_000,
+                min_fee: 0,
+                may_wait: true,
+            };
             check_admission(&tx, &context)?;
             self.taken.lock().unwrap().push(raw);
             Ok(tx.hash)

@@ -86,7 +86,10 @@ macro_rules! app {
 async fn http_carries_calls_with_cors() {
     let app = app!(Limits::default());
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId" }).to_string();
-    let request = test::TestRequest::post().uri("/").insert_header(("content-type", "application/json")).set_payload(call.clone());
+    let request = test::TestRequest::post()
+        .uri("/")
+        .insert_header(("content-type", "application/json"))
+        .set_payload(call.clone());
     let response = test::call_service(&app, request.to_request()).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers().get("access-control-allow-origin").unwrap(), "*");
@@ -104,7 +107,10 @@ async fn http_carries_calls_with_cors() {
 async fn http_refuses_huge_bodies_and_parses_none_of_them() {
     let app = app!(Limits { body_bytes: 1000, ..Limits::default() });
     let send = |bytes: usize| {
-        test::TestRequest::post().uri("/").insert_header(("content-type", "application/json; charset=utf-8")).set_payload(vec![b' '; bytes])
+        test::TestRequest::post()
+            .uri("/")
+            .insert_header(("content-type", "application/json; charset=utf-8"))
+            .set_payload(vec![b' '; bytes])
     };
     let response = test::call_service(&app, send(1001).to_request()).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);

@@ -46,7 +46,9 @@ async fn blocks_are_found_by_tag_number_and_hash() {
     assert_eq!(call(&rpc, "eth_getBlockTransactionCountByNumber", json!(["0x1"])).await, "0x3");
     assert_eq!(call(&rpc, "eth_getBlockTransactionCountByHash", json!([second["hash"]])).await, "0x0");
     assert_eq!(call(&rpc, "eth_getUncleCountByBlockNumber", json!(["0x1"])).await, "0x0");
-    for bad in [json!([]), json!(["newest", false]), json!(["0x1", "yes"]), json!(["0x1", false, 3]), json!({ "block": 1 })] {
+    for bad in
+        [json!([]), json!(["newest", false]), json!(["0x1", "yes"]), json!(["0x1", false, 3]), json!({ "block": 1 })]
+    {
         assert_eq!(refusal(&rpc, "eth_getBlockByNumber", bad).await.0, -32602);
     }
 }
@@ -56,7 +58,10 @@ async fn transactions_and_receipts_agree() {
     let (rpc, chain) = rpc();
     let hash = json!(chain.hashes[2]);
     let tx = call(&rpc, "eth_getTransactionByHash", json!([hash])).await;
-    assert_eq!((tx["hash"].clone(), tx["blockNumber"].clone(), tx["transactionIndex"].clone()), (hash.clone(), json!("0x1"), json!("0x2")));
+    assert_eq!(
+        (tx["hash"].clone(), tx["blockNumber"].clone(), tx["transactionIndex"].clone()),
+        (hash.clone(), json!("0x1"), json!("0x2"))
+    );
     assert_eq!(tx["from"], json!(wallet(0).address()));
     assert_eq!((tx["nonce"].clone(), tx["value"].clone()), (json!("0x1"), json!("0x7")));
     let receipt = call(&rpc, "eth_getTransactionReceipt", json!([hash])).await;
@@ -97,7 +102,10 @@ async fn accounts_are_read_at_the_latest_block_only() {
     assert_eq!(call(&rpc, "eth_getTransactionCount", json!([wallet(1).address(), "pending"])).await, "0x2");
     assert_eq!(call(&rpc, "eth_getTransactionCount", json!([wallet(0).address(), "pending"])).await, "0x2");
     assert_eq!(call(&rpc, "eth_getCode", json!([address, "latest"])).await, "0x");
-    assert_eq!(call(&rpc, "eth_getStorageAt", json!([address, "0x0", "latest"])).await, format!("0x{}", "00".repeat(32)));
+    assert_eq!(
+        call(&rpc, "eth_getStorageAt", json!([address, "0x0", "latest"])).await,
+        format!("0x{}", "00".repeat(32))
+    );
     let (code, text) = refusal(&rpc, "eth_getBalance", json!([address, "0x1"])).await;
     assert_eq!((code, text.as_str()), (-32001, "state of block 1 is not kept, only that of the latest block 3"));
     assert_eq!(refusal(&rpc, "eth_getBalance", json!([address, "0x9"])).await, (-32001, "header not found".into()));
@@ -136,7 +144,8 @@ async fn calls_and_estimates() {
         assert_eq!(call(&rpc, "eth_call", request).await, "0x");
     }
     assert_eq!(refusal(&rpc, "eth_call", json!([{ "to": to, "input": "0x01", "data": "0x02" }])).await.0, -32602);
-    let (code, text) = refusal(&rpc, "eth_estimateGas", json!([{ "from": from, "to": to, "value": hexed(1 << 100) }])).await;
+    let (code, text) =
+        refusal(&rpc, "eth_estimateGas", json!([{ "from": from, "to": to, "value": hexed(1 << 100) }])).await;
     assert_eq!(code, -32000);
     assert!(text.starts_with("insufficient funds"), "{text}");
     let reserved = format!("0x{}02", "00".repeat(19));
@@ -160,7 +169,10 @@ async fn a_transaction_is_taken_or_refused_by_name() {
     let (rpc, _) = rpc();
     let send = |raw: Vec<u8>| json!([Bytes::from(raw)]);
     let good = transfer(0, 2, 1, TransactionKind::Eip1559);
-    assert_eq!(call(&rpc, "eth_sendRawTransaction", send(good.clone())).await, json!(alloy_primitives::keccak256(&good)));
+    assert_eq!(
+        call(&rpc, "eth_sendRawTransaction", send(good.clone())).await,
+        json!(alloy_primitives::keccak256(&good))
+    );
     for (raw, code, start) in [
         (transfer(0, 0, 1, TransactionKind::Legacy), -32000, "nonce too low"),
         (transfer(0, 2, 1 << 100, TransactionKind::Legacy), -32000, "insufficient funds"),
@@ -175,7 +187,9 @@ async fn a_transaction_is_taken_or_refused_by_name() {
         assert_eq!(got, code, "{text}");
         assert!(text.starts_with(start), "{text}");
     }
-    let other_chain = hex!("f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83");
+    let other_chain = hex!(
+        "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
+    );
     let (code, text) = refusal(&rpc, "eth_sendRawTransaction", send(other_chain.to_vec())).await;
     assert_eq!((code, text), (-32000, format!("invalid chain id for signer: have 1 want {CHAIN}")));
     for bad in [json!([]), json!(["0xzz"]), json!([1]), json!(["0x00", "0x00"])] {
@@ -187,7 +201,10 @@ async fn a_transaction_is_taken_or_refused_by_name() {
 async fn there_are_no_logs_but_filters_work() {
     let (rpc, _) = rpc();
     assert_eq!(call(&rpc, "eth_getLogs", json!([{ "fromBlock": "0x0", "toBlock": "latest" }])).await, json!([]));
-    assert_eq!(refusal(&rpc, "eth_getLogs", json!([{ "blockHash": format!("0x{}", "11".repeat(32)) }])).await.0, -32001);
+    assert_eq!(
+        refusal(&rpc, "eth_getLogs", json!([{ "blockHash": format!("0x{}", "11".repeat(32)) }])).await.0,
+        -32001
+    );
     assert_eq!(refusal(&rpc, "eth_getLogs", json!(["all"])).await.0, -32602);
     let logs = call(&rpc, "eth_newFilter", json!([{}])).await;
     let blocks = call(&rpc, "eth_newBlockFilter", json!([])).await;

@@ -1,8 +1,8 @@
 //! One value of every event variant and nested variant, with fields that all differ.
 
 use crowdfold_events::{
-    AccountChange, Address, B256, BatchIndex, BlockBody, BlockHeader, Commit, Event, FeeShares, Height, ItemIndex, Message, MessageBody,
-    SignedMessage, SignedZkpow, TaskId, Zkpow,
+    AccountChange, Address, B256, BatchIndex, BlockBody, BlockHeader, Commit, Event, FeeShares, Height, ItemIndex,
+    Message, MessageBody, SignedMessage, SignedZkpow, TaskId, Zkpow,
     block::CommitSignature,
     event::{DrawReceipt, InactiveReason, PenaltyReason, SettlementEntry, TaskKind},
 };
@@ -88,7 +88,14 @@ pub(crate) fn events() -> Vec<Event> {
     let task = TaskId(1);
     let plugin = address(2);
     let mut events = vec![
-        Event::GenesisLoaded { genesis_hash: hash(1), chain_id: 2, rules_version: 3, state_root: hash(4), supply: Zkpow(5), time_ms: 6 },
+        Event::GenesisLoaded {
+            genesis_hash: hash(1),
+            chain_id: 2,
+            rules_version: 3,
+            state_root: hash(4),
+            supply: Zkpow(5),
+            time_ms: 6,
+        },
         Event::BlockDecided { header: Box::new(header()), body: Box::new(body()) },
         Event::BlockSealed { height: Height(1), state_root: hash(2), market_root: hash(3) },
         Event::TransactionExecuted {
@@ -107,7 +114,13 @@ pub(crate) fn events() -> Vec<Event> {
             data_lo: hash(13),
             env: hash(14),
             changes: vec![change(15), change(16)],
-            shares: FeeShares { proposer: Zkpow(17), proving: Zkpow(18), aggregation: Zkpow(19), settlement: Zkpow(20), posting: Zkpow(21) },
+            shares: FeeShares {
+                proposer: Zkpow(17),
+                proving: Zkpow(18),
+                aggregation: Zkpow(19),
+                settlement: Zkpow(20),
+                posting: Zkpow(21),
+            },
         },
         Event::MessageRefused { hash: hash(1), sender: plugin, sequence: 3, reason: 4 },
         Event::MessageAccepted { hash: hash(1), sender: plugin, sequence: 3 },
@@ -132,7 +145,15 @@ pub(crate) fn events() -> Vec<Event> {
         Event::PluginSuspended { plugin, debt: Zkpow(3) },
         Event::PluginReinstated { plugin },
         Event::TrustChanged { plugin, consecutive_valid: 3, slots: 4 },
-        Event::TaskAssigned { task, plugin, attempt: 3, bounty: Zkpow(4), from_issuance: Zkpow(6), deadline: Height(5), receipt: receipt() },
+        Event::TaskAssigned {
+            task,
+            plugin,
+            attempt: 3,
+            bounty: Zkpow(4),
+            from_issuance: Zkpow(6),
+            deadline: Height(5),
+            receipt: receipt(),
+        },
         Event::TaskHandedBack { task, plugin },
         Event::ProofAccepted { task, plugin, proof_hash: hash(3) },
         Event::AggregateAccepted { task, plugin, proof_hash: hash(3) },
@@ -140,10 +161,24 @@ pub(crate) fn events() -> Vec<Event> {
         Event::BountyBumped { task, bounty: Zkpow(2) },
         Event::TaskQuarantined { task, deadline: Height(2) },
         Event::PenaltyRefunded { plugin, task, amount: Zkpow(3), to_debt: Zkpow(4) },
-        Event::RewardAccrued { plugin, task, amount: Zkpow(3), from_fees: Zkpow(4), from_issuance: Zkpow(5), to_debt: Zkpow(6) },
+        Event::RewardAccrued {
+            plugin,
+            task,
+            amount: Zkpow(3),
+            from_fees: Zkpow(4),
+            from_issuance: Zkpow(5),
+            to_debt: Zkpow(6),
+        },
         Event::DebtRepaid { plugin, amount: Zkpow(3), payer: address(4) },
         Event::WithdrawRequested { plugin, fee: Zkpow(3) },
-        Event::BatchClosed { batch: BatchIndex(1), first_item: ItemIndex(2), items: 3, segments: 4, pre_root: hash(5), post_root: hash(6) },
+        Event::BatchClosed {
+            batch: BatchIndex(1),
+            first_item: ItemIndex(2),
+            items: 3,
+            segments: 4,
+            pre_root: hash(5),
+            post_root: hash(6),
+        },
         Event::BatchProven { batch: BatchIndex(1), proof_hash: hash(2) },
         Event::BatchCertified { batch: BatchIndex(1), certificate_hash: hash(2) },
         Event::EpochStarted { epoch: 1, issuance_allowance: Zkpow(2), registration_work: 3 },

@@ -77,7 +77,11 @@ fn digests_are_those_of_eip_712() {
                     .iter()
                     .flat_map(|s| [s.validator.to_vec(), alloy_primitives::keccak256(&s.signature).to_vec()].concat())
                     .collect();
-                independent(&CertifyBatch { sequence, batch: batch.0, signaturesHash: alloy_primitives::keccak256(parts) })
+                independent(&CertifyBatch {
+                    sequence,
+                    batch: batch.0,
+                    signaturesHash: alloy_primitives::keccak256(parts),
+                })
             }
         };
         let message = Message { sequence, body };
