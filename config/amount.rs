@@ -13,7 +13,9 @@ pub struct Amount(pub Zkpow);
 
 /// Why a string is not an amount. The operator's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an amount: write \"12.5 ZKPoW\" (at most 18 decimals) or a whole number of smallest units below 2^127")]
+#[error(
+    "`{text}` is not an amount: write \"12.5 ZKPoW\" (at most 18 decimals) or a whole number of smallest units below 2^127"
+)]
 pub struct AmountError {
     /// What was written.
     pub text: String,
@@ -31,7 +33,10 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        parse(text).filter(|units| *units < 1 << 127).map(|units| Self(Zkpow(units))).ok_or_else(|| AmountError { text: text.to_owned() })
+        parse(text)
+            .filter(|units| *units < 1 << 127)
+            .map(|units| Self(Zkpow(units)))
+            .ok_or_else(|| AmountError { text: text.to_owned() })
     }
 }
 

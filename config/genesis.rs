@@ -198,7 +198,8 @@ impl Genesis {
         let system = [self.escrow, self.issuance];
         let stakes = self.validators.iter().map(|v| v.stake);
         let balances = self.allocations.iter().map(|a| a.balance);
-        let sum = system.into_iter().chain(stakes).chain(balances).try_fold(0u128, |sum, a| sum.checked_add(a.units()))?;
+        let sum =
+            system.into_iter().chain(stakes).chain(balances).try_fold(0u128, |sum, a| sum.checked_add(a.units()))?;
         (sum < 1 << 127).then_some(sum)
     }
 
@@ -231,7 +232,9 @@ impl Genesis {
             before = Some(*account);
         }
         if self.supply().is_none() {
-            return Err(ConfigError::Relation { relation: Relation::SupplyInRange, left: u128::MAX, right: 1 << 127 }.into());
+            return Err(
+                ConfigError::Relation { relation: Relation::SupplyInRange, left: u128::MAX, right: 1 << 127 }.into()
+            );
         }
         let hash = self.hash();
         Ok(ValidGenesis { genesis: self, params, hash })

@@ -13,7 +13,10 @@ mod validate;
 mod tests;
 
 pub use amount::{Amount, AmountError};
-pub use genesis::{Allocation, Genesis, GenesisError, GenesisValidator, L1, ProofSystem, Setup, ShapeDigest, ShapeDigestError, ValidGenesis};
+pub use genesis::{
+    Allocation, Genesis, GenesisError, GenesisValidator, L1, ProofSystem, Setup, ShapeDigest, ShapeDigestError,
+    ValidGenesis,
+};
 pub use params::*;
 pub use validate::{ConfigError, Relation, TRANSFER_GAS, TRANSFER_SEGMENTS, ValidParams};
 

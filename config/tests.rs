@@ -105,7 +105,10 @@ fn a_genesis_names_what_is_wrong() {
     assert!(matches!(genesis.validate(), Err(GenesisError::SystemAccount(_))));
     let mut genesis = demo();
     genesis.issuance.0.0 = (1 << 127) - 1;
-    assert!(matches!(genesis.validate(), Err(GenesisError::Params(ConfigError::Relation { relation: Relation::SupplyInRange, .. }))));
+    assert!(matches!(
+        genesis.validate(),
+        Err(GenesisError::Params(ConfigError::Relation { relation: Relation::SupplyInRange, .. }))
+    ));
     let mut genesis = demo();
     genesis.validators[0].stake = Amount::default();
     assert!(matches!(genesis.validate(), Err(GenesisError::NoStake(_))));
@@ -122,7 +125,17 @@ fn amounts_are_exact() {
     assert_eq!(units("1.5 ZKPoW"), Some(1_500_000_000_000_000_000));
     assert_eq!(units("0.000000000000000001 ZKPoW"), Some(1));
     assert_eq!(units("7"), Some(7));
-    for bad in ["", "-1", "1.", "1.5", "0.0000000000000000001 ZKPoW", "1 zkpow", "1e3", " 1", "340282366920938463463374607431768211456"] {
+    for bad in [
+        "",
+        "-1",
+        "1.",
+        "1.5",
+        "0.0000000000000000001 ZKPoW",
+        "1 zkpow",
+        "1e3",
+        " 1",
+        "340282366920938463463374607431768211456",
+    ] {
         assert_eq!(units(bad), None, "{bad}");
     }
     assert_eq!("1.5 ZKPoW".parse::<Amount>().unwrap().to_string(), "1.5 ZKPoW");

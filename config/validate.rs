@@ -144,7 +144,8 @@ impl Params {
     #[must_use]
     pub fn largest_rise(&self) -> u128 {
         let b = &self.bounty;
-        let longest = self.missed_deadline_blocks(self.proving.max_segments_per_item.max(2 * self.batches.max_segments));
+        let longest =
+            self.missed_deadline_blocks(self.proving.max_segments_per_item.max(2 * self.batches.max_segments));
         let bumps = u128::from(longest / b.bump_interval + 1);
         let cap = u128::from(b.max_bounty_multiple_bp);
         let start = cap.saturating_sub(bumps * u128::from(b.bump_rate_bp)).max(ONE_BP.into());
@@ -226,7 +227,13 @@ impl Params {
     fn check_relations(&self) -> Result<(), ConfigError> {
         use Relation as R;
         let Self { block, fees, proving, bounty, plugins, batches, settlement, .. } = self;
-        let shares = [fees.proposer_share_bp, fees.proving_share_bp, fees.aggregation_share_bp, fees.settlement_share_bp, fees.posting_share_bp];
+        let shares = [
+            fees.proposer_share_bp,
+            fees.proving_share_bp,
+            fees.aggregation_share_bp,
+            fees.settlement_share_bp,
+            fees.posting_share_bp,
+        ];
         let sum: u32 = shares.iter().sum();
         require(sum == ONE_BP, R::SharesSumToOne, sum, ONE_BP)?;
         at_least(block.target_block_time_ms, R::TargetTimeAboveMinimum, block.min_block_time_ms)?;
@@ -238,12 +245,21 @@ impl Params {
         let least = bounty.min_per_segment.units() * u128::from(TRANSFER_SEGMENTS);
         let fee = fees.min_base_fee.units() * u128::from(TRANSFER_GAS);
         at_least(fee * u128::from(fees.proving_share_bp) / u128::from(ONE_BP), R::FeeCoversBounty, least)?;
-        at_most(bounty.min_per_segment.units() * u128::from(proving.max_segments_per_item), R::BaseHoldsLargestItem, bounty.max_base.units())?;
+        at_most(
+            bounty.min_per_segment.units() * u128::from(proving.max_segments_per_item),
+            R::BaseHoldsLargestItem,
+            bounty.max_base.units(),
+        )?;
         at_most(self.largest_rise(), R::RiseWithinPenalty, proving.timeout_penalty.units())?;
         at_least(proving.max_debt.units(), R::DebtHoldsOnePenalty, proving.timeout_penalty.units())?;
         at_least(settlement.withdraw_fee.units(), R::WithdrawPaysItsProof, bounty.min_per_segment.units() * 2)?;
         at_least(plugins.initial_registration_work, R::RegistrationWorkAboveMinimum, plugins.min_registration_work)?;
-        require(plugins.heartbeat_ttl > proving.draw_lag, R::HeartbeatOutlivesDraw, plugins.heartbeat_ttl, proving.draw_lag)?;
+        require(
+            plugins.heartbeat_ttl > proving.draw_lag,
+            R::HeartbeatOutlivesDraw,
+            plugins.heartbeat_ttl,
+            proving.draw_lag,
+        )?;
         let missed = self.missed_deadline_blocks(proving.max_segments_per_item);
         require(proving.open_after > missed, R::OpenAfterOneDeadline, proving.open_after, missed)?;
         at_most(proving.max_segments_per_item, R::ItemFitsBlock, block.max_segments)?;

@@ -5,5 +5,6 @@
 
 pub mod actors;
 pub mod headless;
+pub mod node;
 pub mod proofs;
 pub mod rpc;

@@ -98,7 +98,12 @@ impl Run<'_> {
         while let Some((items, segments)) = self.ripe_run() {
             let first_item = self.state.market.next_batch_item;
             let last = ItemIndex(first_item.0 + u64::from(items) - 1);
-            let roots = self.state.items.get(&first_item).zip(self.state.items.get(&last)).map(|(a, b)| (a.pre_root, b.post_root));
+            let roots = self
+                .state
+                .items
+                .get(&first_item)
+                .zip(self.state.items.get(&last))
+                .map(|(a, b)| (a.pre_root, b.post_root));
             let Some((pre_root, post_root)) = roots else { return };
             let batch = self.state.market.next_batch;
             self.emit(Event::BatchClosed { batch, first_item, items, segments, pre_root, post_root });
@@ -157,14 +162,20 @@ impl Run<'_> {
         }
         let parent = position / arity;
         let (first, count) = child_range(batch.items, arity, level + 1, parent);
-        let complete = (first..first + count).all(|p| batch.nodes.get(&(level, p)).is_some_and(|n| n.accepted.is_some()));
+        let complete =
+            (first..first + count).all(|p| batch.nodes.get(&(level, p)).is_some_and(|n| n.accepted.is_some()));
         if complete {
             self.open_node(index, level + 1, parent);
         }
     }
 
     /// Batches are certified in order, because each certified validator set names the next.
-    pub(crate) fn check_certificate(&self, sender: Address, index: BatchIndex, signatures: &[CommitSignature]) -> Result<Result<(), Refusal>, MessageFault> {
+    pub(crate) fn check_certificate(
+        &self,
+        sender: Address,
+        index: BatchIndex,
+        signatures: &[CommitSignature],
+    ) -> Result<Result<(), Refusal>, MessageFault> {
         if !self.state.genesis.genesis.validators.iter().any(|v| v.address == sender) {
             return Err(MessageFault::UnknownSender(sender));
         }

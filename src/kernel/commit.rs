@@ -55,7 +55,11 @@ pub fn next_beacon(parent: &B256, height: Height, last_commit_hash: &B256) -> B2
 ///
 /// # Errors
 /// What is wrong with the signatures.
-pub fn verify_signatures(genesis: &ValidGenesis, digest: &B256, signatures: &[CommitSignature]) -> Result<(), CommitFault> {
+pub fn verify_signatures(
+    genesis: &ValidGenesis,
+    digest: &B256,
+    signatures: &[CommitSignature],
+) -> Result<(), CommitFault> {
     let validators = &genesis.genesis.validators;
     let total = validators.iter().map(|v| v.stake.units()).sum::<u128>();
     let mut signed = 0u128;
@@ -65,7 +69,8 @@ pub fn verify_signatures(genesis: &ValidGenesis, digest: &B256, signatures: &[Co
             return Err(CommitFault::Order(*validator));
         }
         before = Some(*validator);
-        let known = validators.iter().find(|v| v.address == *validator).ok_or(CommitFault::UnknownValidator(*validator))?;
+        let known =
+            validators.iter().find(|v| v.address == *validator).ok_or(CommitFault::UnknownValidator(*validator))?;
         let bytes: &[u8; 65] = signature.as_slice().try_into().map_err(|_| CommitFault::BadSignature(*validator))?;
         if signing::recover(digest, bytes) != Ok(*validator) {
             return Err(CommitFault::BadSignature(*validator));
@@ -73,7 +78,11 @@ pub fn verify_signatures(genesis: &ValidGenesis, digest: &B256, signatures: &[Co
         signed += known.stake.units();
     }
     // signed > 2/3 total, without overflow: unsigned stake is less than a third.
-    if signed > 0 && total - signed < total.div_ceil(3) { Ok(()) } else { Err(CommitFault::NotEnough { signed, total }) }
+    if signed > 0 && total - signed < total.div_ceil(3) {
+        Ok(())
+    } else {
+        Err(CommitFault::NotEnough { signed, total })
+    }
 }
 
 impl State {

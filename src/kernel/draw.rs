@@ -24,7 +24,11 @@ use crowdfold_events::{
     merkle::{self, Tree},
 };
 
-use crate::{model::TaskStatus, run::Run, state::{Frozen, State}};
+use crate::{
+    model::TaskStatus,
+    run::Run,
+    state::{Frozen, State},
+};
 
 /// What a draw depends on beside the beacon.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +90,13 @@ fn word(beacon: &B256, task: TaskId, attempt: u32, try_number: u32) -> u128 {
 }
 
 /// Index of the drawn entry and the number of words rejected before it; `None` when nobody is eligible.
-fn draw(beacon: &B256, task: TaskId, attempt: u32, list: &[Address], eligible: impl Fn(&Address) -> bool) -> Option<(u32, u32)> {
+fn draw(
+    beacon: &B256,
+    task: TaskId,
+    attempt: u32,
+    list: &[Address],
+    eligible: impl Fn(&Address) -> bool,
+) -> Option<(u32, u32)> {
     if !list.iter().any(&eligible) {
         return None;
     }
@@ -181,8 +191,10 @@ impl Run<'_> {
             let plugin = list.remove(index as usize);
             let (bounty, from_issuance) = self.state.bounty_now(task);
             let proving = &self.state.params().proving;
-            let deadline = Height(now.0 + proving.deadline_base + proving.deadline_per_segment * u64::from(task.segments));
-            let receipt = DrawReceipt { beacon_height: now, beacon, set_root: frozen.root, candidates, index, rejected };
+            let deadline =
+                Height(now.0 + proving.deadline_base + proving.deadline_per_segment * u64::from(task.segments));
+            let receipt =
+                DrawReceipt { beacon_height: now, beacon, set_root: frozen.root, candidates, index, rejected };
             self.emit(Event::TaskAssigned { task: id, plugin, attempt, bounty, from_issuance, deadline, receipt });
         }
     }

@@ -254,7 +254,11 @@ impl MessageFault {
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::SenderLimit(_) | Self::BlockLimit | Self::ProofBudget | Self::RankedOut | Self::InvalidProof { fault: ProofFault::Missing, .. }
+            Self::SenderLimit(_)
+                | Self::BlockLimit
+                | Self::ProofBudget
+                | Self::RankedOut
+                | Self::InvalidProof { fault: ProofFault::Missing, .. }
         )
     }
 }

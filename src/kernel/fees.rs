@@ -59,7 +59,9 @@ impl State {
             .max(fullness(self.chain.user_segments.into(), fees.segments_target.into()))
             .max(fullness(self.market.unproven_segments, fees.backlog_target));
         let now = self.chain.base_fee;
-        let step = |distance: u128| (now / ONE * distance + now % ONE * distance / ONE) / u128::from(fees.max_change_denominator);
+        let step = |distance: u128| {
+            (now / ONE * distance + now % ONE * distance / ONE) / u128::from(fees.max_change_denominator)
+        };
         let next = if fullest >= ONE { now.saturating_add(step(fullest - ONE)) } else { now - step(ONE - fullest) };
         // The EVM knows base fees of 64 bits.
         next.clamp(min, u64::MAX.into())
@@ -74,7 +76,13 @@ impl State {
 
     /// What a transaction is checked against when `gas_left` is left in the block and the base fee is `base_fee`.
     #[must_use]
-    pub fn admission_context(&self, tx: &Transaction, base_fee: u128, gas_left: u64, may_wait: bool) -> AdmissionContext {
+    pub fn admission_context(
+        &self,
+        tx: &Transaction,
+        base_fee: u128,
+        gas_left: u64,
+        may_wait: bool,
+    ) -> AdmissionContext {
         let debt = self.account(&tx.sender).debt.0;
         // A repayment may spend what its own debt encumbers.
         let repays = if tx.to == vm::REPAY && beneficiary(tx).ok() == Some(tx.sender) { tx.value.min(debt) } else { 0 };

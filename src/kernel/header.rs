@@ -1,8 +1,7 @@
 //! Roots: of the body, of the receipts, of the market state.
 
 use crowdfold_events::{
-    B256, BlockBody, BlockHeader, CodecError, ItemIndex,
-    codec,
+    B256, BlockBody, BlockHeader, CodecError, ItemIndex, codec,
     merkle::{self, Tree},
     message::MessageReceipt,
 };
@@ -58,7 +57,11 @@ impl State {
     /// the cost follows the live part.
     pub fn market_root(&self) -> Result<B256, CodecError> {
         let mut leaves = vec![codec::to_bytes(&self.market)?];
-        fn all<'a, K: Serialize + 'a, V: Serialize + 'a>(leaves: &mut Vec<Vec<u8>>, part: u8, entries: impl Iterator<Item = (&'a K, &'a V)>) -> Result<(), CodecError> {
+        fn all<'a, K: Serialize + 'a, V: Serialize + 'a>(
+            leaves: &mut Vec<Vec<u8>>,
+            part: u8,
+            entries: impl Iterator<Item = (&'a K, &'a V)>,
+        ) -> Result<(), CodecError> {
             for (key, value) in entries {
                 leaves.push(codec::to_bytes(&(part, key, value))?);
             }
@@ -72,8 +75,11 @@ impl State {
         all(&mut leaves, 4, self.items.range(first_item..))?;
         all(&mut leaves, 5, self.batches.range(first_batch..))?;
         all(&mut leaves, 6, self.frozen.iter())?;
-        // The newest hash is that of the header which contains this root.
-        all(&mut leaves, 7, self.recent.iter().filter(|(height, _)| **height < self.chain.height))?;
+        // The newest hash is that of the header which contains this root; the
+        // oldest may or may not be forgotten yet. The next block sees what is between.
+        let keep = self.params().plugins.registration_recent_blocks.max(2);
+        let seen = |height: u64| height < self.chain.height.0 && height + keep > self.chain.height.0;
+        all(&mut leaves, 7, self.recent.iter().filter(|(height, _)| seen(height.0)))?;
         Ok(merkle::root(Tree::Market, &leaves))
     }
 }

@@ -43,11 +43,17 @@ impl State {
     /// The first total that differs, or the first broken invariant.
     pub fn audit(&self) -> Result<(), InvariantFault> {
         self.check_invariants()?;
-        let same = |what, total: u128, parts: u128| if total == parts { Ok(()) } else { Err(InvariantFault::Total { what, total, parts }) };
+        let same = |what, total: u128, parts: u128| {
+            if total == parts { Ok(()) } else { Err(InvariantFault::Total { what, total, parts }) }
+        };
         same("balances", self.market.balances, self.tree.total())?;
         same("accrued", self.market.accrued, self.accounts.values().map(|a| a.accrued.0).sum())?;
         same("debt", self.market.debt, self.accounts.values().map(|a| a.debt.0).sum())?;
-        same("withdrawals", self.market.withdrawals.into(), self.accounts.values().filter(|a| a.withdraw).count() as u128)?;
+        same(
+            "withdrawals",
+            self.market.withdrawals.into(),
+            self.accounts.values().filter(|a| a.withdraw).count() as u128,
+        )?;
         if let Some((address, _)) = self.accounts.iter().find(|(_, a)| a.accrued.0 > 0 && a.debt.0 > 0) {
             return Err(InvariantFault::AccruedAndDebt(*address));
         }
@@ -58,7 +64,11 @@ impl State {
         same("unproven segments", self.market.unproven_segments.into(), unproven)?;
         let waiting = self.tasks.values().filter(|t| matches!(t.status, TaskStatus::Waiting { .. })).count();
         same("waiting tasks", self.waiting.len() as u128, waiting as u128)?;
-        let timed = self.tasks.values().filter(|t| matches!(t.status, TaskStatus::Assigned(_) | TaskStatus::Quarantined { .. })).count();
+        let timed = self
+            .tasks
+            .values()
+            .filter(|t| matches!(t.status, TaskStatus::Assigned(_) | TaskStatus::Quarantined { .. }))
+            .count();
         same("deadlines", self.deadlines.len() as u128, timed as u128)?;
         let assigned = self.tasks.values().filter(|t| matches!(t.status, TaskStatus::Assigned(_))).count();
         same("assigned tasks", self.plugins.values().map(|p| p.open.len() as u128).sum(), assigned as u128)

@@ -85,8 +85,10 @@ impl Kernel {
             return Err(StartFault::RulesVersion { found: g.rules_version });
         }
         let stake = g.validators.iter().map(|v| v.stake.units()).sum::<u128>();
-        let system = [(vm::ESCROW, g.escrow.units()), (vm::ISSUANCE, g.issuance.units()), (vm::STAKE, stake), (vm::REPAY, 0)];
-        let accounts: Vec<_> = system.into_iter().chain(g.allocations.iter().map(|a| (a.account, a.balance.units()))).collect();
+        let system =
+            [(vm::ESCROW, g.escrow.units()), (vm::ISSUANCE, g.issuance.units()), (vm::STAKE, stake), (vm::REPAY, 0)];
+        let accounts: Vec<_> =
+            system.into_iter().chain(g.allocations.iter().map(|a| (a.account, a.balance.units()))).collect();
         let tree = vm::Tree::genesis(&accounts)?;
         let supply = accounts.iter().map(|(_, balance)| *balance).sum();
         let chain = Chain { head: genesis.hash, time_ms: g.time_ms, beacon: genesis.hash, ..Chain::default() };

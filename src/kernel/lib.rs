@@ -16,6 +16,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod apply;
+mod apply_money;
+mod apply_work;
 mod batches;
 mod bounty;
 pub mod certificate;

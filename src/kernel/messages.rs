@@ -5,9 +5,12 @@
 //! but pointless (late, somebody else's task) is refused in its receipt, which
 //! uses up its sequence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crowdfold_events::{Address, B256, Event, MessageBody, SignedMessage, TaskId, event::PenaltyReason, event::TaskKind, message::MessageReceipt};
+use crowdfold_events::{
+    Address, B256, Event, MessageBody, SignedMessage, TaskId, event::PenaltyReason, event::TaskKind,
+    message::MessageReceipt,
+};
 
 use crate::{
     faults::{BlockFault, MessageFault, Refusal},
@@ -24,7 +27,8 @@ impl Run<'_> {
         let mut included = Vec::with_capacity(messages.len());
         let mut of_sender: BTreeMap<Address, u32> = BTreeMap::new();
         let admitted = self.rank_registrations(&messages);
-        let (max, max_of_sender) = (self.state.params().block.max_messages, self.state.params().block.max_messages_per_sender);
+        let (max, max_of_sender) =
+            (self.state.params().block.max_messages, self.state.params().block.max_messages_per_sender);
         let mut active: Vec<u32> = Vec::new();
         for (index, signed) in messages.into_iter().enumerate() {
             let hash = self.digest(&signed);
@@ -44,7 +48,11 @@ impl Run<'_> {
                                 if effect.is_ok() {
                                     active.extend(self.state.plugins.get(&sender).and_then(|p| p.index));
                                 }
-                                self.receipts.messages.push(MessageReceipt { hash, sender, refused: effect.err().map(Refusal::code) });
+                                self.receipts.messages.push(MessageReceipt {
+                                    hash,
+                                    sender,
+                                    refused: effect.err().map(Refusal::code),
+                                });
                                 included.push(signed);
                                 continue;
                             }
@@ -85,9 +93,15 @@ impl Run<'_> {
     }
 
     /// Decides one message and records whether it had an effect.
-    fn message(&mut self, sender: Address, hash: B256, signed: &SignedMessage, admitted: &BTreeMap<B256, bool>) -> Result<Effect, MessageFault> {
+    fn message(
+        &mut self,
+        sender: Address,
+        hash: B256,
+        signed: &SignedMessage,
+        admitted: &BTreeSet<Address>,
+    ) -> Result<Effect, MessageFault> {
         let sequence = signed.message.sequence;
-        let effect = self.check_message(sender, hash, &signed.message.body, admitted)?;
+        let effect = self.check_message(sender, &signed.message.body, admitted)?;
         match effect {
             Ok(()) => {
                 self.emit(Event::MessageAccepted { hash, sender, sequence });
@@ -99,14 +113,19 @@ impl Run<'_> {
     }
 
     /// What is wrong with a message, if anything; changes nothing but the proof budget.
-    fn check_message(&mut self, sender: Address, hash: B256, body: &MessageBody, admitted: &BTreeMap<B256, bool>) -> Result<Effect, MessageFault> {
+    fn check_message(
+        &mut self,
+        sender: Address,
+        body: &MessageBody,
+        admitted: &BTreeSet<Address>,
+    ) -> Result<Effect, MessageFault> {
         match body {
             MessageBody::Register { work_height, work_nonce } => {
                 self.check_work(sender, *work_height, *work_nonce)?;
                 if self.state.plugins.contains_key(&sender) {
                     return Ok(Err(Refusal::AlreadyRegistered));
                 }
-                if admitted.get(&hash) == Some(&true) { Ok(Ok(())) } else { Err(MessageFault::RankedOut) }
+                if admitted.contains(&sender) { Ok(Ok(())) } else { Err(MessageFault::RankedOut) }
             }
             MessageBody::Heartbeat | MessageBody::GoInactive => {
                 let plugin = self.state.plugins.get(&sender).ok_or(MessageFault::UnknownSender(sender))?;
@@ -119,7 +138,9 @@ impl Run<'_> {
                 })
             }
             MessageBody::SubmitProof { task, proof_hash } => self.check_submission(sender, *task, *proof_hash, false),
-            MessageBody::SubmitAggregate { task, proof_hash } => self.check_submission(sender, *task, *proof_hash, true),
+            MessageBody::SubmitAggregate { task, proof_hash } => {
+                self.check_submission(sender, *task, *proof_hash, true)
+            }
             MessageBody::HandBack { task } => {
                 if !self.state.plugins.contains_key(&sender) {
                     return Err(MessageFault::UnknownSender(sender));
@@ -136,7 +157,13 @@ impl Run<'_> {
         }
     }
 
-    fn check_submission(&mut self, sender: Address, id: TaskId, proof: B256, aggregate: bool) -> Result<Effect, MessageFault> {
+    fn check_submission(
+        &mut self,
+        sender: Address,
+        id: TaskId,
+        proof: B256,
+        aggregate: bool,
+    ) -> Result<Effect, MessageFault> {
         let known = self.state.plugins.contains_key(&sender);
         let refuse = |why: Refusal| if known { Ok(Err(why)) } else { Err(MessageFault::UnknownSender(sender)) };
         let Some(task) = self.state.tasks.get(&id) else { return refuse(Refusal::UnknownTask) };
@@ -168,7 +195,9 @@ impl Run<'_> {
             MessageBody::Register { .. } => self.register(sender),
             MessageBody::Heartbeat => self.activate(sender),
             MessageBody::GoInactive => self.go_inactive(sender),
-            MessageBody::SubmitProof { task, proof_hash } | MessageBody::SubmitAggregate { task, proof_hash } => self.accept_proof(sender, *task, *proof_hash),
+            MessageBody::SubmitProof { task, proof_hash } | MessageBody::SubmitAggregate { task, proof_hash } => {
+                self.accept_proof(sender, *task, *proof_hash)
+            }
             MessageBody::HandBack { task } => self.hand_back(sender, *task),
             MessageBody::Withdraw => {
                 let fee = self.state.params().settlement.withdraw_fee.0;

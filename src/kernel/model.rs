@@ -1,6 +1,9 @@
 //! What the market state is made of: accounts, plugins, tasks, items, batches.
 
-use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, TaskId, Zkpow, event::{DrawReceipt, SettlementEntry, TaskKind}};
+use crowdfold_events::{
+    Address, B256, BatchIndex, Height, ItemIndex, TaskId, Zkpow,
+    event::{DrawReceipt, SettlementEntry, TaskKind},
+};
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::Serialize;
 

@@ -1,6 +1,9 @@
 //! Rewards, penalties, trust, suspension: what an answer or its absence costs.
 
-use crowdfold_events::{Address, Event, Height, SignedZkpow, TaskId, Zkpow, event::{InactiveReason, PenaltyReason, TaskKind}};
+use crowdfold_events::{
+    Address, Event, Height, SignedZkpow, TaskId, Zkpow,
+    event::{InactiveReason, PenaltyReason, TaskKind},
+};
 
 use crate::{model::TaskStatus, run::Run};
 
@@ -23,7 +26,15 @@ impl Run<'_> {
         let from_accrued = amount.min(account.accrued);
         let to_debt = amount.saturating_sub(from_accrued);
         let holding = self.state.holding(&plugin).saturating_sub_unsigned(amount.0);
-        self.emit(Event::PenaltyCharged { plugin, task, reason, amount, from_accrued, to_debt, holding_after: SignedZkpow(holding) });
+        self.emit(Event::PenaltyCharged {
+            plugin,
+            task,
+            reason,
+            amount,
+            from_accrued,
+            to_debt,
+            holding_after: SignedZkpow(holding),
+        });
         let debt = self.state.account(&plugin).debt;
         let Some(record) = self.state.plugins.get(&plugin) else { return };
         if debt.0 > self.state.params().proving.max_debt.units() && !record.suspended {
@@ -75,7 +86,8 @@ impl Run<'_> {
     /// Deadlines that end with this block, by (height, task), then rises, then tasks that waited too long.
     pub(crate) fn pass_deadlines(&mut self) {
         let now = self.state.chain.height;
-        let due: Vec<TaskId> = self.state.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let due: Vec<TaskId> =
+            self.state.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
             let Some(task) = self.state.tasks.get(&id) else { continue };
             match (&task.status, &task.kind) {

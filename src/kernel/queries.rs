@@ -219,7 +219,10 @@ impl State {
     /// True when the next block has something to do without any input: tasks are open, or a batch or settlement comes due.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.open.is_empty() || self.market.withdrawals > 0 || self.market.settle_users || self.items.range(self.market.next_batch_item..).next().is_some()
+        !self.open.is_empty()
+            || self.market.withdrawals > 0
+            || self.market.settle_users
+            || self.items.range(self.market.next_batch_item..).next().is_some()
     }
 
     /// Where all the money is.
@@ -235,7 +238,9 @@ impl State {
             accrued: Zkpow(market.accrued),
             debt: Zkpow(market.debt),
             reserved: Zkpow(market.reserved),
-            earmarked: Zkpow(market.aggregation_fund.saturating_add(market.settlement_fund).saturating_add(market.posting_fund)),
+            earmarked: Zkpow(
+                market.aggregation_fund.saturating_add(market.settlement_fund).saturating_add(market.posting_fund),
+            ),
         }
     }
 

@@ -73,7 +73,13 @@ pub(crate) struct Choice {
 
 impl<'a> Run<'a> {
     /// Checks what precedes the phases and runs them all.
-    pub(crate) fn block(before: &State, choice: Choice, body: BlockBody, mode: Mode, oracle: &'a dyn ProofOracle) -> Result<Outcome, BlockFault> {
+    pub(crate) fn block(
+        before: &State,
+        choice: Choice,
+        body: BlockBody,
+        mode: Mode,
+        oracle: &'a dyn ProofOracle,
+    ) -> Result<Outcome, BlockFault> {
         let mut header = Self::first_half(before, &choice, &body)?;
         let mut state = before.clone();
         state.begin_block(&header);
@@ -87,7 +93,18 @@ impl<'a> Run<'a> {
             rules_version: header.rules_version,
         };
         let domain = SigningDomain::new(header.chain_id, state.genesis.hash);
-        let mut run = Run { state, oracle, mode, env, domain, events: Vec::new(), receipts: Receipts::default(), dropped: Vec::new(), gas_used: 0, proofs: 0 };
+        let mut run = Run {
+            state,
+            oracle,
+            mode,
+            env,
+            domain,
+            events: Vec::new(),
+            receipts: Receipts::default(),
+            dropped: Vec::new(),
+            gas_used: 0,
+            proofs: 0,
+        };
         let transactions = run.user_lane(body.transactions)?;
         let messages = run.system_lane(body.messages)?;
         run.expire_silent();
@@ -159,7 +176,11 @@ impl<'a> Run<'a> {
         header.receipts_root = self.receipts.root()?;
         header.market_root = state.market_root()?;
         state.record_header(header.hash());
-        let sealed = Event::BlockSealed { height: header.height, state_root: header.post_state_root, market_root: header.market_root };
+        let sealed = Event::BlockSealed {
+            height: header.height,
+            state_root: header.post_state_root,
+            market_root: header.market_root,
+        };
         let decided = Event::BlockDecided { header: Box::new(header.clone()), body: Box::new(body.clone()) };
         let mut events = Vec::with_capacity(self.events.len() + 2);
         events.push(decided);
@@ -169,7 +190,13 @@ impl<'a> Run<'a> {
             state.chain_event(event);
         }
         state.check_invariants()?;
-        Ok(Outcome { block: Block { header, body }, events, state: self.state, receipts: self.receipts, dropped: self.dropped })
+        Ok(Outcome {
+            block: Block { header, body },
+            events,
+            state: self.state,
+            receipts: self.receipts,
+            dropped: self.dropped,
+        })
     }
 }
 

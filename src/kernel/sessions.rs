@@ -6,7 +6,7 @@
 //!     +------------------------+                            +-----> inactive
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Keccak256, U256};
 use crowdfold_events::{
@@ -44,9 +44,9 @@ impl Run<'_> {
         if enough { Ok(()) } else { Err(MessageFault::NotEnoughWork(expected)) }
     }
 
-    /// Which of the block's registrations are among the best, by digest of the message.
-    pub(crate) fn rank_registrations(&self, messages: &[SignedMessage]) -> BTreeMap<B256, bool> {
-        let mut best: BTreeMap<Address, (u64, B256)> = BTreeMap::new();
+    /// Whose registrations are among the best of the block.
+    pub(crate) fn rank_registrations(&self, messages: &[SignedMessage]) -> BTreeSet<Address> {
+        let mut best: BTreeMap<Address, u64> = BTreeMap::new();
         for signed in messages {
             let MessageBody::Register { work_height, work_nonce } = signed.message.body else { continue };
             let digest = self.digest(signed);
@@ -55,13 +55,13 @@ impl Run<'_> {
                 continue;
             }
             if let Ok(score) = self.work_score(sender, work_height, work_nonce) {
-                best.entry(sender).or_insert((score, digest));
+                best.entry(sender).or_insert(score);
             }
         }
-        let mut ranked: Vec<(u64, B256)> = best.into_values().collect();
+        let mut ranked: Vec<(u64, Address)> = best.into_iter().map(|(sender, score)| (score, sender)).collect();
         ranked.sort_unstable();
         let cap = self.state.params().plugins.max_registrations_per_block as usize;
-        ranked.into_iter().enumerate().map(|(rank, (_, digest))| (digest, rank < cap)).collect()
+        ranked.into_iter().take(cap).map(|(_, sender)| sender).collect()
     }
 
     /// Registers a plugin and gives it its admission item.
@@ -77,8 +77,23 @@ impl Run<'_> {
         let now = self.state.chain.height;
         let proving = &self.state.params().proving;
         let deadline = Height(now.0 + proving.deadline_base + proving.deadline_per_segment * u64::from(segments));
-        let receipt = DrawReceipt { beacon_height: now, beacon, set_root: draw::slots_root(&[]), candidates: items, index, rejected: 0 };
-        self.emit(Event::TaskAssigned { task, plugin, attempt: 1, bounty: Zkpow::ZERO, from_issuance: Zkpow::ZERO, deadline, receipt });
+        let receipt = DrawReceipt {
+            beacon_height: now,
+            beacon,
+            set_root: draw::slots_root(&[]),
+            candidates: items,
+            index,
+            rejected: 0,
+        };
+        self.emit(Event::TaskAssigned {
+            task,
+            plugin,
+            attempt: 1,
+            bounty: Zkpow::ZERO,
+            from_issuance: Zkpow::ZERO,
+            deadline,
+            receipt,
+        });
     }
 
     pub(crate) fn activate(&mut self, plugin: Address) {
@@ -109,7 +124,8 @@ impl Run<'_> {
     pub(crate) fn expire_silent(&mut self) {
         let now = self.state.chain.height.0;
         let ttl = self.state.params().plugins.heartbeat_ttl;
-        let silent: Vec<Address> = self.state.seen.iter().take_while(|(seen, _)| seen.0 + ttl < now).map(|(_, a)| *a).collect();
+        let silent: Vec<Address> =
+            self.state.seen.iter().take_while(|(seen, _)| seen.0 + ttl < now).map(|(_, a)| *a).collect();
         for plugin in silent {
             self.emit(Event::PluginDeactivated { plugin, reason: InactiveReason::Expired });
         }

@@ -13,7 +13,10 @@
 //! proof of a settlement is paid from the settlement fund; its reward waits
 //! for the next settlement.
 
-use crowdfold_events::{Address, Event, Zkpow, event::{SettlementEntry, TaskKind}};
+use crowdfold_events::{
+    Address, Event, Zkpow,
+    event::{SettlementEntry, TaskKind},
+};
 
 use crowdfold_execution::Executed;
 
@@ -50,7 +53,9 @@ impl State {
         let after = self.accounts.range((std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded));
         let round = after.chain(self.accounts.range(..=cursor)).filter(|(_, a)| !a.withdraw);
         let left = room - credits.len();
-        credits.extend(round.filter_map(|(a, _)| Some((*a, payable(a).filter(|p| *p >= params.min_payout.0)?))).take(left));
+        credits.extend(
+            round.filter_map(|(a, _)| Some((*a, payable(a).filter(|p| *p >= params.min_payout.0)?))).take(left),
+        );
         credits
     }
 
@@ -61,7 +66,8 @@ impl State {
             return Vec::new();
         }
         let sum = credits.iter().map(|(_, amount)| amount.0).sum::<u128>();
-        let mut entries: Vec<_> = credits.into_iter().map(|(account, amount)| SettlementEntry { account, amount, credit: true }).collect();
+        let mut entries: Vec<_> =
+            credits.into_iter().map(|(account, amount)| SettlementEntry { account, amount, credit: true }).collect();
         let due = self.market.issuance_due;
         let entry = |account, amount, credit| SettlementEntry { account, amount: Zkpow(amount), credit };
         if due > 0 {
@@ -89,13 +95,28 @@ impl Run<'_> {
         let Done { tree, changes, executed } = vm::settlement(&self.state.tree, &entries, &self.env)?;
         let Executed { pre_root, post_root, segments, data_lo, env, .. } = executed;
         let item = self.state.chain.next_item;
-        let event = Event::SettlementApplied { item, entries, segments, pre_root, post_root, data_lo, env, changes: changes.clone() };
+        let event = Event::SettlementApplied {
+            item,
+            entries,
+            segments,
+            pre_root,
+            post_root,
+            data_lo,
+            env,
+            changes: changes.clone(),
+        };
         self.state.apply_executed(&event, &changes, tree);
         self.events.push(event);
         let base = least_base(self.state.params(), segments);
         let funded = base.min(self.state.market.settlement_fund);
         let task = self.next_task();
-        self.emit(Event::TaskOpened { task, kind: TaskKind::Prove { item }, segments, base_bounty: Zkpow(base), funded: Zkpow(funded) });
+        self.emit(Event::TaskOpened {
+            task,
+            kind: TaskKind::Prove { item },
+            segments,
+            base_bounty: Zkpow(base),
+            funded: Zkpow(funded),
+        });
         Ok(())
     }
 }

@@ -147,7 +147,10 @@ impl State {
 
     /// Slots of an active plugin that hold no task; 0 for any other address.
     pub(crate) fn free_slots(&self, address: &Address) -> u32 {
-        self.plugins.get(address).filter(|p| p.active).map_or(0, |p| self.slots(address, p).saturating_sub(p.open.len() as u32))
+        self.plugins
+            .get(address)
+            .filter(|p| p.active)
+            .map_or(0, |p| self.slots(address, p).saturating_sub(p.open.len() as u32))
     }
 
     /// What stays accrued as bond.

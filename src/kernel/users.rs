@@ -55,7 +55,9 @@ impl Run<'_> {
         };
         let shares = split(self.state.params(), executed.fee);
         let item = self.state.chain.next_item;
-        let Executed { gas_used, effective_gas_price, fee, pre_root, post_root, segments, data_hi, data_lo, env, .. } = executed;
+        let Executed {
+            gas_used, effective_gas_price, fee, pre_root, post_root, segments, data_hi, data_lo, env, ..
+        } = executed;
         let Transaction { hash, sender, to, value, .. } = tx;
         let event = Event::TransactionExecuted {
             item,
@@ -78,9 +80,21 @@ impl Run<'_> {
         self.state.apply_executed(&event, &changes, tree);
         self.events.push(event);
         self.gas_used = self.gas_used.saturating_add(gas_used);
-        self.receipts.transactions.push(crate::header::TransactionReceipt { hash, item, gas_used, cumulative_gas_used: self.gas_used, effective_gas_price });
+        self.receipts.transactions.push(crate::header::TransactionReceipt {
+            hash,
+            item,
+            gas_used,
+            cumulative_gas_used: self.gas_used,
+            effective_gas_price,
+        });
         let task = self.next_task();
-        self.emit(Event::TaskOpened { task, kind: TaskKind::Prove { item }, segments, base_bounty: shares.proving, funded: shares.proving });
+        self.emit(Event::TaskOpened {
+            task,
+            kind: TaskKind::Prove { item },
+            segments,
+            base_bounty: shares.proving,
+            funded: shares.proving,
+        });
         if to == vm::REPAY {
             // Checked at admission: the memo is good and at most the debt is paid.
             let plugin = beneficiary(&tx).unwrap_or(sender);

@@ -2,7 +2,8 @@
 
 use crowdfold_events::{AccountChange, Address, B256, Zkpow, event::SettlementEntry};
 use crowdfold_execution::{
-    BlockEnv, Change, Executed, ExecutionError, Transaction, TransactionError, execute, execute_settlement, execute_transaction, synthetic,
+    BlockEnv, Change, Executed, ExecutionError, Transaction, TransactionError, execute, execute_settlement,
+    execute_transaction, synthetic,
 };
 use crowdfold_zk::{
     accounts,
@@ -32,7 +33,8 @@ impl PartialEq for Tree {
 impl Tree {
     /// The tree at genesis.
     pub(crate) fn genesis(accounts: &[(Address, u128)]) -> Result<Self, TreeError> {
-        let account = |(address, balance): &(Address, u128)| (address.into_array(), Account { nonce: 0, balance: *balance });
+        let account =
+            |(address, balance): &(Address, u128)| (address.into_array(), Account { nonce: 0, balance: *balance });
         StateTree::from_accounts(accounts.iter().map(account)).map(Self)
     }
 
@@ -77,7 +79,8 @@ impl Tree {
 }
 
 fn changes(of: &[Change]) -> Vec<AccountChange> {
-    let change = |c: &Change| AccountChange { account: c.address, nonce: c.after.nonce, balance: Zkpow(c.after.balance) };
+    let change =
+        |c: &Change| AccountChange { account: c.address, nonce: c.after.nonce, balance: Zkpow(c.after.balance) };
     of.iter().map(change).collect()
 }
 
@@ -103,6 +106,12 @@ pub(crate) fn settlement(tree: &Tree, entries: &[SettlementEntry], env: &BlockEn
 }
 
 /// What a proof of an admission item must state; `None` for an item that cannot be executed, which is a bug.
-pub(crate) fn admission_statement(chain_id: u64, contract: Address, index: u32, worker: Address, task: u64) -> Option<ItemStatement> {
+pub(crate) fn admission_statement(
+    chain_id: u64,
+    contract: Address,
+    index: u32,
+    worker: Address,
+    task: u64,
+) -> Option<ItemStatement> {
     synthetic::synthetic_item(chain_id, index).and_then(|item| item.statement(contract, worker, task)).ok()
 }

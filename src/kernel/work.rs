@@ -92,7 +92,8 @@ impl State {
             TaskKind::Prove { item } => self.statement(*item, worker, id).map(Work::Item),
             TaskKind::Admission { admission_item, .. } => {
                 let genesis = &self.genesis.genesis;
-                vm::admission_statement(genesis.chain_id, genesis.l1.contract, *admission_item, worker, id.0).map(Work::Item)
+                vm::admission_statement(genesis.chain_id, genesis.l1.contract, *admission_item, worker, id.0)
+                    .map(Work::Item)
             }
             TaskKind::Aggregate { batch, level, position, first_item, items } => {
                 let record = self.batches.get(batch)?;

@@ -95,17 +95,17 @@ impl Fixture {
         }
         let genesis = B256::repeat_byte(0x61);
         let mut chain = Self { state, index: ChainIndex::genesis(genesis, header(0, B256::ZERO)), hashes: Vec::new() };
-        chain.block(&[
+        chain.add_block(&[
             transfer(0, 0, 5, TransactionKind::Legacy),
             transfer(1, 0, 6, TransactionKind::Eip2930),
             transfer(0, 1, 7, TransactionKind::Eip1559),
         ]);
-        chain.block(&[]);
-        chain.block(&[transfer(2, 0, 0, TransactionKind::Eip1559)]);
+        chain.add_block(&[]);
+        chain.add_block(&[transfer(2, 0, 0, TransactionKind::Eip1559)]);
         chain
     }
 
-    fn block(&mut self, transactions: &[Vec<u8>]) {
+    fn add_block(&mut self, transactions: &[Vec<u8>]) {
         let head = self.index.head();
         let parent = self.index.block(head).unwrap().hash;
         let mut header = header(head.0 + 1, parent);

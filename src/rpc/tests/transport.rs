@@ -30,6 +30,7 @@ async fn what_is_no_request_is_refused_by_its_code() {
     ] {
         assert_eq!(code(&body(&rpc, text).await.unwrap()), expected, "{text}");
     }
+    assert_eq!(code(&body(&rpc, &"[".repeat(100_000)).await.unwrap()), -32700);
     // viem falls back to the usual way only on exactly this code.
     assert_eq!(refusal(&rpc, "eth_fillTransaction", json!([{}])).await.0, -32601);
     let (_, text) = refusal(&rpc, &format!("eth_\n{}", "x".repeat(500)), json!([])).await;

@@ -1,7 +1,9 @@
 //! Batches, their trees and certificates.
 
 use crowdfold_events::{BatchIndex, CommitSignature, Event, MessageBody, event::TaskKind};
-use crowdfold_kernel::{AggregateChild, CommitFault, Dropped, MessageFault, Refusal, Work, child_range, item_range, level_nodes, root_level};
+use crowdfold_kernel::{
+    AggregateChild, CommitFault, Dropped, MessageFault, Refusal, Work, child_range, item_range, level_nodes, root_level,
+};
 
 use crate::world::{ALICE, BOB, World, signer};
 
@@ -84,10 +86,14 @@ fn a_batch_closes_at_its_segments_without_waiting() {
 fn a_batch_is_contiguous_an_unproven_item_stops_it() {
     let mut world = proven(3);
     world.steps(3);
-    let tasks: Vec<_> = world.state.open_tasks().filter_map(|(id, t)| match t.kind {
-        TaskKind::Prove { item } => Some((item.0, id, t.status.clone())),
-        _ => None,
-    }).collect();
+    let tasks: Vec<_> = world
+        .state
+        .open_tasks()
+        .filter_map(|(id, t)| match t.kind {
+            TaskKind::Prove { item } => Some((item.0, id, t.status.clone())),
+            _ => None,
+        })
+        .collect();
     for (item, task, status) in tasks {
         let crowdfold_kernel::model::TaskStatus::Assigned(a) = status else { panic!() };
         let who = (1..=3).map(signer).find(|s| s.address() == a.plugin).unwrap();

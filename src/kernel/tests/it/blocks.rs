@@ -41,7 +41,9 @@ fn every_header_field_is_recomputed() {
 fn a_block_too_close_to_its_parent_is_refused() {
     let world = busy();
     let least = world.state.time_ms() + world.state.parameters().block.min_block_time_ms;
-    assert!(matches!(world.execute_changed(|b| b.header.time_ms = least - 1), Err(BlockFault::Time { found, least: l }) if found == least - 1 && l == least));
+    assert!(
+        matches!(world.execute_changed(|b| b.header.time_ms = least - 1), Err(BlockFault::Time { found, least: l }) if found == least - 1 && l == least)
+    );
     let mut input = world.input();
     input.time_ms = least - 1;
     assert!(matches!(Kernel::propose(&world.state, input, &world.oracle), Err(BlockFault::Time { .. })));
@@ -50,7 +52,10 @@ fn a_block_too_close_to_its_parent_is_refused() {
 #[test]
 fn an_unknown_proposer_is_refused() {
     let world = busy();
-    assert!(matches!(world.execute_changed(|b| b.header.proposer = signer(9).address()), Err(BlockFault::UnknownProposer(_))));
+    assert!(matches!(
+        world.execute_changed(|b| b.header.proposer = signer(9).address()),
+        Err(BlockFault::UnknownProposer(_))
+    ));
 }
 
 #[test]
@@ -73,7 +78,10 @@ fn the_last_commit_must_certify_the_parent() {
     assert!(matches!(refused(&|c| *c = foreign.clone()), CommitFault::BadSignature(_)));
     let first = World::new();
     let commit = commit::sign_commit(&first.validator, &first.state.genesis_hash(), Height(0), first.state.head());
-    assert!(matches!(first.execute_changed(|b| b.body.last_commit = commit), Err(BlockFault::Commit(CommitFault::NotEmpty))));
+    assert!(matches!(
+        first.execute_changed(|b| b.body.last_commit = commit),
+        Err(BlockFault::Commit(CommitFault::NotEmpty))
+    ));
 }
 
 #[test]

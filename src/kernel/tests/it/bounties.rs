@@ -25,10 +25,14 @@ fn the_base_bounty_is_the_proving_share_of_the_fee() {
     let mut world = World::new();
     world.transfer(ALICE, signer(BOB).address(), 1);
     world.step();
-    let fee = world.log.iter().find_map(|e| match e {
-        Event::TransactionExecuted { fee, shares, .. } => Some((fee.0, *shares)),
-        _ => None,
-    }).unwrap();
+    let fee = world
+        .log
+        .iter()
+        .find_map(|e| match e {
+            Event::TransactionExecuted { fee, shares, .. } => Some((fee.0, *shares)),
+            _ => None,
+        })
+        .unwrap();
     assert_eq!(fee.1.proving.0, fee.0 * 6_000 / 10_000);
     assert_eq!(world.state.task(first_task(&world)).unwrap().base, fee.1.proving);
     assert_eq!(world.state.account_info(&world.validator.address()).accrued, fee.1.proposer);
@@ -127,9 +131,18 @@ fn self_spam_never_earns_more_than_fees_and_the_allowance() {
     }
     world.run(2, 60);
     let sum = |pick: fn(&Event) -> Option<u128>| world.log.iter().filter_map(pick).sum::<u128>();
-    let issued = sum(|e| match e { Event::RewardAccrued { from_issuance, .. } => Some(from_issuance.0), _ => None });
-    let rewards = sum(|e| match e { Event::RewardAccrued { amount, .. } => Some(amount.0), _ => None });
-    let fees = sum(|e| match e { Event::TransactionExecuted { fee, .. } => Some(fee.0), _ => None });
+    let issued = sum(|e| match e {
+        Event::RewardAccrued { from_issuance, .. } => Some(from_issuance.0),
+        _ => None,
+    });
+    let rewards = sum(|e| match e {
+        Event::RewardAccrued { amount, .. } => Some(amount.0),
+        _ => None,
+    });
+    let fees = sum(|e| match e {
+        Event::TransactionExecuted { fee, .. } => Some(fee.0),
+        _ => None,
+    });
     assert!(issued <= allowance);
     assert!(rewards <= fees + allowance);
 }

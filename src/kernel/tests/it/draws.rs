@@ -11,10 +11,16 @@ use crowdfold_kernel::{
 use crate::world::{ALICE, BOB, World, signer};
 
 fn assignments(world: &World) -> Vec<(TaskId, Address, u32, DrawReceipt)> {
-    world.events_of_last().iter().filter_map(|e| match e {
-        Event::TaskAssigned { task, plugin, attempt, receipt, .. } => Some((*task, *plugin, *attempt, receipt.clone())),
-        _ => None,
-    }).collect()
+    world
+        .events_of_last()
+        .iter()
+        .filter_map(|e| match e {
+            Event::TaskAssigned { task, plugin, attempt, receipt, .. } => {
+                Some((*task, *plugin, *attempt, receipt.clone()))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
@@ -36,8 +42,12 @@ fn a_task_is_drawn_draw_lag_blocks_after_it_opened_over_the_slots_frozen_then() 
     assert_eq!(drawn.iter().map(|(_, p, ..)| *p).collect::<BTreeSet<_>>().len(), 3, "without replacement");
     let (mut earlier, nobody) = (Vec::new(), BTreeSet::new());
     for (task, plugin, attempt, receipt) in &drawn {
-        assert_eq!((receipt.set_root, receipt.beacon, receipt.beacon_height), (root, world.state.beacon(), world.state.height()));
-        let inputs = DrawInputs { task: *task, attempt: *attempt, slots: &slots, earlier: &earlier, ineligible: &nobody };
+        assert_eq!(
+            (receipt.set_root, receipt.beacon, receipt.beacon_height),
+            (root, world.state.beacon(), world.state.height())
+        );
+        let inputs =
+            DrawInputs { task: *task, attempt: *attempt, slots: &slots, earlier: &earlier, ineligible: &nobody };
         verify_receipt(&inputs, receipt, *plugin).unwrap();
         let forged = DrawReceipt { index: (receipt.index + 1) % receipt.candidates, ..receipt.clone() };
         assert!(matches!(verify_receipt(&inputs, &forged, *plugin), Err(ReceiptFault::Differs { .. })));
@@ -109,7 +119,14 @@ fn draws_are_about_uniform() {
     for task in 0..2_000 {
         let nobody = BTreeSet::new();
         let inputs = DrawInputs { task: TaskId(task), attempt: 1, slots: &slots, earlier: &[], ineligible: &nobody };
-        let receipt = DrawReceipt { beacon_height: Default::default(), beacon: Default::default(), set_root: root, candidates: 5, index: 9, rejected: 0 };
+        let receipt = DrawReceipt {
+            beacon_height: Default::default(),
+            beacon: Default::default(),
+            set_root: root,
+            candidates: 5,
+            index: 9,
+            rejected: 0,
+        };
         let Err(ReceiptFault::Differs { expected, .. }) = verify_receipt(&inputs, &receipt, slots[0]) else { panic!() };
         wins[expected.index as usize] += 1;
     }

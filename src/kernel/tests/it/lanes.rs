@@ -77,7 +77,10 @@ fn a_replayed_message_is_not_in_a_block() {
     let again = world.messages.clone();
     world.step();
     world.messages = again.clone();
-    assert!(matches!(world.execute_changed(|b| b.body.messages = again), Err(BlockFault::Message { index: 0, fault: MessageFault::StaleSequence { .. } })));
+    assert!(matches!(
+        world.execute_changed(|b| b.body.messages = again),
+        Err(BlockFault::Message { index: 0, fault: MessageFault::StaleSequence { .. } })
+    ));
     world.step();
     assert!(matches!(message_fault(&world), MessageFault::StaleSequence { found: 3, last: 3 }));
 }
@@ -113,7 +116,12 @@ fn a_message_signed_for_another_chain_or_changed_has_another_sender() {
 fn strangers_cannot_fill_blocks() {
     let mut world = World::new();
     world.admit(1);
-    for body in [MessageBody::Heartbeat, MessageBody::Withdraw, MessageBody::HandBack { task: TaskId(1) }, MessageBody::SubmitProof { task: TaskId(1), proof_hash: Default::default() }] {
+    for body in [
+        MessageBody::Heartbeat,
+        MessageBody::Withdraw,
+        MessageBody::HandBack { task: TaskId(1) },
+        MessageBody::SubmitProof { task: TaskId(1), proof_hash: Default::default() },
+    ] {
         world.send(&signer(77), body);
         world.step();
         assert_eq!(message_fault(&world), MessageFault::UnknownSender(signer(77).address()));
@@ -173,7 +181,10 @@ fn a_block_with_an_invalid_proof_is_invalid() {
     let block = crowdfold_kernel::Kernel::propose(&world.state, world.input(), &world.oracle).unwrap().block;
     world.oracle.items.borrow_mut().get_mut(&proof).unwrap().segments += 1;
     let refused = crowdfold_kernel::Kernel::execute(&world.state, &block, &world.oracle);
-    assert!(matches!(refused, Err(BlockFault::Message { fault: MessageFault::InvalidProof { fault: ProofFault::Rejected, .. }, .. })));
+    assert!(matches!(
+        refused,
+        Err(BlockFault::Message { fault: MessageFault::InvalidProof { fault: ProofFault::Rejected, .. }, .. })
+    ));
     world.step();
     let fault = message_fault(&world);
     assert!(matches!(fault, MessageFault::InvalidProof { .. }));
@@ -224,15 +235,29 @@ fn pointless_messages_are_refused_with_stable_codes_and_use_up_their_sequence() 
         world.step();
         assert_eq!(refusal(&world), expected.code(), "{expected}");
         assert_eq!(world.state.account_info(&who.address()).sequence, sequence);
-        assert!(world.events_of_last().iter().any(|e| matches!(e, Event::MessageRefused { reason, .. } if *reason == expected.code())));
+        assert!(
+            world
+                .events_of_last()
+                .iter()
+                .any(|e| matches!(e, Event::MessageRefused { reason, .. } if *reason == expected.code()))
+        );
     }
 }
 
 #[test]
 fn refusal_codes_never_change() {
     let codes = [
-        Refusal::AlreadyRegistered, Refusal::NotAdmitted, Refusal::Suspended, Refusal::UnknownTask, Refusal::NotAssigned, Refusal::AlreadyProven,
-        Refusal::WrongKind, Refusal::NothingToWithdraw, Refusal::WithdrawPending, Refusal::BatchNotProven, Refusal::AlreadyCertified,
+        Refusal::AlreadyRegistered,
+        Refusal::NotAdmitted,
+        Refusal::Suspended,
+        Refusal::UnknownTask,
+        Refusal::NotAssigned,
+        Refusal::AlreadyProven,
+        Refusal::WrongKind,
+        Refusal::NothingToWithdraw,
+        Refusal::WithdrawPending,
+        Refusal::BatchNotProven,
+        Refusal::AlreadyCertified,
     ];
     assert_eq!(codes.map(Refusal::code), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 }

@@ -39,7 +39,9 @@ fn a_proof_counts_up_to_deadline_plus_grace_and_not_later() {
     while world.state.height().0 < deadline + grace {
         world.step();
     }
-    assert!(world.events_of_last().iter().any(|e| matches!(e, Event::AssignmentTimedOut { task: t, .. } if *t == task)));
+    assert!(
+        world.events_of_last().iter().any(|e| matches!(e, Event::AssignmentTimedOut { task: t, .. } if *t == task))
+    );
     world.submit(task, &signer(1));
     world.step();
     assert_eq!(world.last.as_ref().unwrap().receipts.messages[0].refused, Some(Refusal::NotAssigned.code()));
@@ -56,9 +58,15 @@ fn a_timeout_makes_a_new_plugin_negative_and_the_task_goes_to_another() {
     world.run(2, 40);
     let penalty = zkpow("1");
     let charged = world.log.iter().find_map(|e| match e {
-        Event::PenaltyCharged { plugin, reason: PenaltyReason::Timeout, amount, from_accrued, to_debt, holding_after, .. } => {
-            Some((*plugin, amount.0, from_accrued.0, to_debt.0, *holding_after))
-        }
+        Event::PenaltyCharged {
+            plugin,
+            reason: PenaltyReason::Timeout,
+            amount,
+            from_accrued,
+            to_debt,
+            holding_after,
+            ..
+        } => Some((*plugin, amount.0, from_accrued.0, to_debt.0, *holding_after)),
         _ => None,
     });
     assert_eq!(charged, Some((saboteur, penalty, 0, penalty, SignedZkpow(-(penalty as i128)))));
@@ -81,13 +89,17 @@ fn earnings_repay_debt_first() {
     world.transfer(ALICE, signer(BOB).address(), 1);
     world.run(1, 8);
     let after = world.state.account_info(&who);
-    let earned: u128 = world.log.iter().filter_map(|e| match e {
-        Event::RewardAccrued { plugin, amount, to_debt, .. } if *plugin == who => {
-            assert_eq!(amount, to_debt);
-            Some(amount.0)
-        }
-        _ => None,
-    }).sum();
+    let earned: u128 = world
+        .log
+        .iter()
+        .filter_map(|e| match e {
+            Event::RewardAccrued { plugin, amount, to_debt, .. } if *plugin == who => {
+                assert_eq!(amount, to_debt);
+                Some(amount.0)
+            }
+            _ => None,
+        })
+        .sum();
     assert!(earned > 0);
     assert_eq!((after.debt.0, after.accrued.0), (debt - earned, 0));
 }
@@ -108,11 +120,23 @@ fn anybody_may_repay_a_debt_and_never_more_than_it() {
         other.commit = world.commit.clone();
         let raw = {
             let nonce = world.state.account_info(&signer(ALICE).address()).nonce;
-            crate::transactions::transfer(&crate::transactions::wallet(ALICE), world.state.genesis().chain_id, nonce, REPAY, value, world.state.next_base_fee(), &memo)
+            crate::transactions::transfer(
+                &crate::transactions::wallet(ALICE),
+                world.state.genesis().chain_id,
+                nonce,
+                REPAY,
+                value,
+                world.state.next_base_fee(),
+                &memo,
+            )
         };
         other.transactions.push(raw);
         let outcome = crowdfold_kernel::Kernel::propose(&other.state, other.input(), &other.oracle).unwrap();
-        assert!(matches!(outcome.dropped[..], [Dropped::Transaction { fault: TransactionFault::Repay { .. }, .. }]), "{:?}", outcome.dropped);
+        assert!(
+            matches!(outcome.dropped[..], [Dropped::Transaction { fault: TransactionFault::Repay { .. }, .. }]),
+            "{:?}",
+            outcome.dropped
+        );
     }
 }
 
@@ -120,7 +144,8 @@ fn anybody_may_repay_a_debt_and_never_more_than_it() {
 fn debt_encumbers_the_balance() {
     // A plugin that is also a user: its debt cannot be spent.
     let mut world = World::with(|g| {
-        g.allocations.push(crowdfold_config::Allocation { account: signer(1).address(), balance: "1.5 ZKPoW".parse().unwrap() });
+        g.allocations
+            .push(crowdfold_config::Allocation { account: signer(1).address(), balance: "1.5 ZKPoW".parse().unwrap() });
         g.allocations.sort_by_key(|a| a.account);
     });
     world.admit(1);
@@ -132,7 +157,15 @@ fn debt_encumbers_the_balance() {
     world.step();
     assert!(matches!(world.dropped(), [Dropped::Transaction { fault: TransactionFault::Admission(_), .. }]));
     // It may spend the same money on the debt itself. The refused transaction used no nonce.
-    let raw = crate::transactions::transfer(&crate::transactions::wallet(1), world.state.genesis().chain_id, 0, REPAY, zkpow("1"), world.state.next_base_fee(), &[]);
+    let raw = crate::transactions::transfer(
+        &crate::transactions::wallet(1),
+        world.state.genesis().chain_id,
+        0,
+        REPAY,
+        zkpow("1"),
+        world.state.next_base_fee(),
+        &[],
+    );
     world.transactions.push(raw);
     world.step();
     assert!(world.dropped().is_empty(), "{:?}", world.dropped());
@@ -174,7 +207,10 @@ fn handing_back_costs_a_quarter_early_and_all_of_it_late() {
         assert!(matches!(record.status, TaskStatus::Waiting { .. }));
         assert!(record.failed.contains(&signer(1).address()), "it counts as a failure of the task");
         world.steps(5);
-        assert!(matches!(world.state.task(task).unwrap().status, TaskStatus::Waiting { .. }), "and is never drawn for it again");
+        assert!(
+            matches!(world.state.task(task).unwrap().status, TaskStatus::Waiting { .. }),
+            "and is never drawn for it again"
+        );
     }
 }
 
@@ -207,7 +243,11 @@ fn after_enough_different_failures_the_first_valid_proof_of_anybody_wins_the_bas
     world.step();
     assert_eq!(world.state.account_info(&validator.address()).accrued.0 - before.0, base.0);
     assert_eq!(world.last.as_ref().unwrap().receipts.messages[1].refused, Some(Refusal::AlreadyProven.code()));
-    assert_eq!(world.state.account_info(&signer(1).address()).debt.0, zkpow("1"), "penalties stay: the task could be proven");
+    assert_eq!(
+        world.state.account_info(&signer(1).address()).debt.0,
+        zkpow("1"),
+        "penalties stay: the task could be proven"
+    );
 }
 
 #[test]

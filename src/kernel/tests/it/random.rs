@@ -53,7 +53,11 @@ fn perform(world: &mut World, act: &Act) {
         Act::Diligent(n) => drop(world.lazy.remove(&signer(*n).address())),
         Act::HandBack(n) => {
             let who = signer(*n);
-            let task = world.state.open_tasks().find(|(_, t)| matches!(&t.status, TaskStatus::Assigned(a) if a.plugin == who.address())).map(|(id, _)| id);
+            let task = world
+                .state
+                .open_tasks()
+                .find(|(_, t)| matches!(&t.status, TaskStatus::Assigned(a) if a.plugin == who.address()))
+                .map(|(id, _)| id);
             if let Some(task) = task {
                 world.send(&who, MessageBody::HandBack { task });
             }

@@ -17,7 +17,9 @@ fn admission_asks_for_the_item_that_beacon_and_address_give() {
     let items = world.state.genesis().admission_items;
     let expected = admission_index(&world.state.beacon(), &who.address(), items);
     let kind = &world.state.task(admission).unwrap().kind;
-    assert!(matches!(kind, crowdfold_events::event::TaskKind::Admission { admission_item, .. } if *admission_item == expected));
+    assert!(
+        matches!(kind, crowdfold_events::event::TaskKind::Admission { admission_item, .. } if *admission_item == expected)
+    );
     assert!(!world.state.plugin(&who.address()).unwrap().active, "no work before admission");
     world.send(&who, MessageBody::Heartbeat);
     world.step();
@@ -60,7 +62,12 @@ fn a_registration_needs_its_hashcash() {
         world.send(&who, MessageBody::Register { work_height: height, work_nonce: 1 });
         world.step();
         let recent = (height..height + 3).contains(&world.state.height().0.saturating_sub(1));
-        assert_eq!(matches!(fault(&world), MessageFault::WorkHeight(_)), !recent, "{height} at {}", world.state.height());
+        assert_eq!(
+            matches!(fault(&world), MessageFault::WorkHeight(_)),
+            !recent,
+            "{height} at {}",
+            world.state.height()
+        );
     }
 }
 
@@ -120,7 +127,12 @@ fn silence_expires_and_a_heartbeat_returns() {
     assert!(world.state.plugin(&who).unwrap().active, "ttl blocks later still active");
     world.step();
     assert!(!world.state.plugin(&who).unwrap().active);
-    assert!(world.events_of_last().iter().any(|e| matches!(e, Event::PluginDeactivated { reason: InactiveReason::Expired, .. })));
+    assert!(
+        world
+            .events_of_last()
+            .iter()
+            .any(|e| matches!(e, Event::PluginDeactivated { reason: InactiveReason::Expired, .. }))
+    );
     world.heartbeat(1);
     world.step();
     assert!(world.state.plugin(&who).unwrap().active);
@@ -153,10 +165,14 @@ fn one_bitmap_records_everybodys_heartbeat() {
         world.heartbeat(n);
     }
     world.step();
-    let bitmaps: Vec<_> = world.events_of_last().iter().filter_map(|e| match e {
-        Event::HeartbeatsRecorded { bitmap } => Some(bitmap.clone()),
-        _ => None,
-    }).collect();
+    let bitmaps: Vec<_> = world
+        .events_of_last()
+        .iter()
+        .filter_map(|e| match e {
+            Event::HeartbeatsRecorded { bitmap } => Some(bitmap.clone()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(bitmaps, [vec![0b101]]);
     let now = world.state.height();
     assert_eq!(world.state.plugin(&signer(3).address()).unwrap().last_seen, now);

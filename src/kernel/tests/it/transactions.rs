@@ -8,7 +8,15 @@ use crowdfold_execution::{
     wallet::{Transfer, Wallet},
 };
 
-pub fn transfer(from: &Wallet, chain_id: u64, nonce: u64, to: Address, value: u128, max_fee: u128, data: &[u8]) -> Vec<u8> {
+pub fn transfer(
+    from: &Wallet,
+    chain_id: u64,
+    nonce: u64,
+    to: Address,
+    value: u128,
+    max_fee: u128,
+    data: &[u8],
+) -> Vec<u8> {
     from.sign(&Transfer {
         kind: TransactionKind::Eip1559,
         chain_id,

@@ -1,9 +1,14 @@
 //! A chain with one validator, plugins, users and a proof oracle that believes declared proofs.
 
-use std::{cell::RefCell, collections::{BTreeMap, BTreeSet}};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crowdfold_config::{Allocation, DEMO, Genesis};
-use crowdfold_events::{Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId};
+use crowdfold_events::{
+    Address, B256, Block, Commit, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId,
+};
 use crowdfold_kernel::{
     AggregateNode, BlockFault, Dropped, Kernel, Outcome, ProofFault, ProofOracle, ProposalInput, State, Work, commit,
     model::TaskStatus,
@@ -91,7 +96,9 @@ impl World {
         genesis.params.bounty.bump_interval = 5;
         genesis.params.batches.max_age = 5;
         genesis.params.settlement.interval = 20;
-        genesis.allocations = [ALICE, BOB].map(|n| Allocation { account: signer(n).address(), balance: "1000 ZKPoW".parse().unwrap() }).to_vec();
+        genesis.allocations = [ALICE, BOB]
+            .map(|n| Allocation { account: signer(n).address(), balance: "1000 ZKPoW".parse().unwrap() })
+            .to_vec();
         genesis.allocations.sort_by_key(|a| a.account);
         change(&mut genesis);
         let (state, events) = Kernel::genesis(&genesis).unwrap();
@@ -143,7 +150,8 @@ impl World {
         assert_eq!(self.replica, outcome.state, "replay gives the live state");
         assert_eq!(self.replica.market_root().unwrap(), block.header.market_root);
         outcome.state.audit().unwrap();
-        self.commit = commit::sign_commit(&self.validator, &self.state.genesis_hash(), block.header.height, block.header.hash());
+        self.commit =
+            commit::sign_commit(&self.validator, &self.state.genesis_hash(), block.header.height, block.header.hash());
         self.log.extend(outcome.events.iter().cloned());
         self.blocks.push(block);
         self.state = outcome.state.clone();
@@ -267,7 +275,10 @@ impl World {
         if let Some(batch) = self.state.certifiable() {
             let digest = self.state.certificate_digest(batch).unwrap();
             let who = self.validator.clone();
-            let signatures = vec![crowdfold_events::CommitSignature { validator: who.address(), signature: who.sign(&digest).to_vec() }];
+            let signatures = vec![crowdfold_events::CommitSignature {
+                validator: who.address(),
+                signature: who.sign(&digest).to_vec(),
+            }];
             self.send(&who, MessageBody::CertifyBatch { batch, signatures });
         }
     }

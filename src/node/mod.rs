@@ -1,0 +1,20 @@
+//! A node: journal, kernel, actors and servers put together, behind one handle.
+//!
+//! ```text
+//!  NodeHandle ── starts ──► a thread with the actix system
+//!      ▲                       ├─ Ledger (its own thread) ── journal
+//!      │ snapshot, events      ├─ Sequencer, Assigner, Aggregator, Submitter, Gate
+//!      └───────────────────────┴─ HTTP server: `/` JSON-RPC, `/plugin` WebSocket
+//! ```
+//!
+//! The handle can be used from any thread and any async runtime. Dropping it
+//! without [`NodeHandle::stop`] ends the node as a crash would: nothing that
+//! was acknowledged is lost, because the journal is written first.
+
+mod event;
+mod handle;
+mod snapshot;
+
+pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
+pub use handle::{Node, NodeConfig, NodeError, NodeHandle, run};
+pub use snapshot::{Committed, Snapshot};
