@@ -160,6 +160,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| failed("the runtime", error))
 }
 
+/// Waits for SIGINT or SIGTERM; false when there are no signals.
+async fn signal() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+            terminated = terminate.recv() => terminated.is_some(),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.is_ok()
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| unusable(path.display(), error))
 }

@@ -6,10 +6,11 @@ use alloy_primitives::{Address, address, b256};
 use crowdfold_config::Genesis;
 use crowdfold_events::Signer;
 use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
 
-use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, unusable};
+use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
-    node::{Node, NodeConfig, NodeError},
+    node::{Node, NodeConfig, NodeError, NodeEvent},
     params,
     proofs::RealChecker,
 };
@@ -51,7 +52,26 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         let node = Node::start(config).await.map_err(classify)?;
         let said = json!({ "rpc": node.rpc_url(), "plugin": node.plugin_url(), "genesis": valid.hash });
         output.result(&said, format!("JSON-RPC {}\nprovers  {}", node.rpc_url(), node.plugin_url()))?;
-        node.run_until_signal().await.map_err(classify)
+        let mut events = node.subscribe();
+        let failed = async move {
+            loop {
+                match events.recv().await {
+                    Ok(NodeEvent::Failed(why)) => return why,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return "it has ended".to_owned(),
+                }
+            }
+        };
+        let why = tokio::select! {
+            true = signal() => None,
+            why = failed => Some(why),
+        };
+        tracing::info!("stopping");
+        let stopped = node.stop().await.map_err(classify);
+        match why {
+            Some(why) => Err(Failure::Failed(format!("the node failed: {why}"))),
+            None => stopped,
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use crowdfold_zk::statement::scalar_to_be;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, unusable};
+use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
     headless::{HeadlessProver, RealWork},
     params,
@@ -81,21 +81,6 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
 
 fn refused(code: Code) -> Failure {
     failed("the node refuses this prover", format!("{code:?}"))
-}
-
-/// Waits for SIGINT or SIGTERM; false when there are no signals.
-async fn signal() -> bool {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
-            terminated = terminate.recv() => terminated.is_some(),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.is_ok()
 }
 
 /// Shows events: a spinner on a terminal, log lines otherwise.

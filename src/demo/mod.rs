@@ -84,9 +84,6 @@ pub enum DemoError {
     /// The preset; a bug.
     #[error(transparent)]
     Genesis(#[from] crowdfold_config::GenesisError),
-    /// The genesis has no TOML form; a bug.
-    #[error("the genesis cannot be written: {0}")]
-    GenesisText(#[from] toml::ser::Error),
     /// A file; the disk or the operator is at fault.
     #[error("{path}: {source}")]
     Io {
