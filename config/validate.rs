@@ -7,7 +7,7 @@ use crate::params::{ONE_BP, Params};
 /// Gas of a plain value transfer: the cheapest transaction there is.
 pub const TRANSFER_GAS: u64 = 21_000;
 /// Proof segments of a plain value transfer.
-pub const TRANSFER_SEGMENTS: u32 = 3;
+pub const TRANSFER_SEGMENTS: u32 = 2;
 
 /// A relation between parameters that does not hold. The operator's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
