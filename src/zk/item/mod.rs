@@ -16,6 +16,7 @@ pub mod aggregate;
 pub mod batch;
 mod batch_codec;
 mod cost;
+pub mod package;
 mod plan;
 mod proof;
 mod shape;
