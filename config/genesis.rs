@@ -125,6 +125,9 @@ pub enum GenesisError {
     /// Not TOML, an unknown key, a missing key or a value of the wrong type.
     #[error("cannot read the genesis")]
     Toml(#[from] toml::de::Error),
+    /// A number has no TOML form.
+    #[error("cannot write the genesis")]
+    Text(#[from] toml::ser::Error),
     /// A parameter or a relation between parameters.
     #[error(transparent)]
     Params(#[from] ConfigError),
@@ -179,9 +182,9 @@ impl Genesis {
     /// The genesis as a file's text; [`Genesis::from_toml`] gives it back.
     ///
     /// # Errors
-    /// When a number has no TOML form: a chain id, time or gas limit above `i64::MAX`.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string(self)
+    /// [`GenesisError::Text`]: a chain id, time or gas limit above `i64::MAX`.
+    pub fn to_toml(&self) -> Result<String, GenesisError> {
+        Ok(toml::to_string(self)?)
     }
 
     /// Digest of every field, in the order of declaration: what "the same chain" means.

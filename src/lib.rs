@@ -4,7 +4,12 @@
 //! provers, JSON-RPC, and the command line. See ARCHITECTURE.md.
 
 pub mod actors;
+pub mod cli;
+pub mod demo;
 pub mod headless;
 pub mod node;
+pub mod params;
 pub mod proofs;
 pub mod rpc;
+
+pub use crowdfold_batch as batch;

@@ -1,2 +1,5 @@
-//! Crowdfold.
-fn main() {}
+//! The program `crowdfold`.
+
+fn main() -> std::process::ExitCode {
+    crowdfold::cli::run()
+}

@@ -6,6 +6,8 @@
 //!
 //! Only `ws://` is spoken: put a proxy in front for TLS.
 
+mod real;
+
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -34,6 +36,8 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
     tungstenite::{Message, protocol::WebSocketConfig},
 };
+
+pub use real::RealWork;
 
 /// Time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

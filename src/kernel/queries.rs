@@ -216,13 +216,14 @@ impl State {
         (self.market.registration_work, self.chain.height, self.chain.head)
     }
 
-    /// True when the next block has something to do without any input: tasks are open, or a batch or settlement comes due.
+    /// True while blocks have something to do without any input: tasks are open, items wait for a
+    /// batch, a batch for its certificate, or somebody for a settlement that will pay.
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.open.is_empty()
-            || self.market.withdrawals > 0
-            || self.market.settle_users
             || self.items.range(self.market.next_batch_item..).next().is_some()
+            || self.certifiable().is_some()
+            || self.settlement_pending()
     }
 
     /// Where all the money is.

@@ -41,6 +41,11 @@ impl State {
         due && (self.market.settle_users || self.market.withdrawals > 0)
     }
 
+    /// True when the next settlement interval will have somebody to pay.
+    pub(crate) fn settlement_pending(&self) -> bool {
+        (self.market.settle_users || self.market.withdrawals > 0) && !self.credits().is_empty()
+    }
+
     /// Who is paid what, in the order of the entries.
     fn credits(&self) -> Vec<(Address, Zkpow)> {
         let params = &self.params().settlement;

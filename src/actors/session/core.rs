@@ -26,7 +26,7 @@ use crowdfold_events::{
 use super::{
     login::goodbye,
     meter::Meter,
-    uploads::{Piece, Uploads},
+    uploads::{Piece, Taken, Uploads},
 };
 
 /// Tasks that were closed and are remembered to tell "late" from "not yours".
@@ -405,8 +405,9 @@ impl SessionCore {
                 let piece = Piece { task, proof_hash, total, offset, bytes: &bytes };
                 let taken = self.open_offer(task).map(|_| ()).and_then(|()| self.uploads.take(now_ms, piece));
                 match taken {
-                    Ok(None) => {}
-                    Ok(Some(bytes)) => self.effect(Effect::CheckProof { task, proof_hash, bytes }),
+                    Ok(Taken::More) => {}
+                    Ok(Taken::Known) => self.send(NodeFrame::ProofAnswer { task, proof_hash, refused: None }),
+                    Ok(Taken::Whole(bytes)) => self.effect(Effect::CheckProof { task, proof_hash, bytes }),
                     Err(code) => self.send(NodeFrame::ProofAnswer { task, proof_hash, refused: Some(code) }),
                 }
             }

@@ -111,7 +111,14 @@ impl Handler<LoggedIn> for SessionDirectory {
         Box::pin(asked.into_actor(self).map(move |seed, directory, ctx| {
             let early = match directory.sessions.remove(&plugin) {
                 Some(Entry::Opening(early)) => early,
-                _ => Vec::new(),
+                other => {
+                    // Too much was delivered meanwhile: the plugin has to come again.
+                    if let Some(entry) = other {
+                        directory.sessions.insert(plugin, entry);
+                    }
+                    directory.services.closed.do_send(SessionClosed { plugin, code: Code::Busy });
+                    return Err(Code::Busy);
+                }
             };
             let seed = seed.unwrap_or(Err(Code::Unavailable))?;
             let now = directory.now_ms();
@@ -132,6 +139,9 @@ impl Handler<Deliver> for SessionDirectory {
     fn handle(&mut self, Deliver { plugin, command }: Deliver, _: &mut Self::Context) {
         match self.sessions.get_mut(&plugin) {
             Some(Entry::Opening(early)) if early.len() < EARLY_COMMANDS => early.push(command),
+            Some(Entry::Opening(_)) => {
+                self.sessions.remove(&plugin);
+            }
             Some(Entry::Open(session)) => {
                 if !pass(session, command) {
                     // Its mailbox is full or it has stopped: what it missed is told at the next login.
@@ -149,7 +159,7 @@ impl Handler<Broadcast> for SessionDirectory {
     fn handle(&mut self, Broadcast { status }: Broadcast, _: &mut Self::Context) {
         for entry in self.sessions.values_mut() {
             match entry {
-                Entry::Opening(early) if early.len() < EARLY_COMMANDS => early.push(Command::Status(status)),
+                Entry::Opening(early) if early.len() < EARLY_COMMANDS / 2 => early.push(Command::Status(status)),
                 Entry::Open(session) if !pass(session, Command::Status(status)) => {
                     tracing::debug!("a session is too busy for a status");
                 }

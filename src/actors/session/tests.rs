@@ -434,6 +434,12 @@ fn proofs_are_bounded_ordered_and_checked_before_the_node_sees_them() {
     world.system(MessageBody::SubmitProof { task, proof_hash });
     assert_eq!(world.refusal(), Some(Code::ProofMissing), "uploaded, not yet verified");
     world.command(Command::ProofChecked { task, proof_hash, refused: None });
+    // The same again costs the node nothing, another proof is not looked at.
+    world.received.clear();
+    world.upload(1, b"a proof");
+    assert_eq!(world.received.last(), Some(&NodeFrame::ProofAnswer { task, proof_hash, refused: None }));
+    world.upload(1, b"another proof");
+    assert_eq!((world.refusal(), world.effects.len()), (Some(Code::TooManyUploads), 1));
     world.system(MessageBody::SubmitAggregate { task, proof_hash });
     assert_eq!(world.refusal(), Some(Code::WrongKind));
     world.system(MessageBody::SubmitProof { task, proof_hash: B256::ZERO });

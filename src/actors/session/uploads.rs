@@ -25,6 +25,17 @@ pub(super) struct Piece<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// What a piece completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// More pieces are due.
+    More,
+    /// The whole proof, to be verified.
+    Whole(Vec<u8>),
+    /// The last piece of a proof that was verified before.
+    Known,
+}
+
 /// Uploads of one session, at most one per task.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads {
@@ -41,8 +52,9 @@ impl Uploads {
         Self { max_proof_bytes, max_unfinished, backoff_ms, by_task: BTreeMap::new(), invalid: 0, closed_until_ms: 0 }
     }
 
-    /// Takes a piece of an open task's proof; returns the whole after the last.
-    pub(super) fn take(&mut self, now_ms: u64, piece: Piece<'_>) -> Result<Option<Vec<u8>>, Code> {
+    /// Takes a piece of an open task's proof. A task's proof is verified once:
+    /// the same again is known, another is refused.
+    pub(super) fn take(&mut self, now_ms: u64, piece: Piece<'_>) -> Result<Taken, Code> {
         let Piece { task, proof_hash, total, offset, bytes } = piece;
         if now_ms < self.closed_until_ms {
             return Err(Code::UploadBackoff);
@@ -55,7 +67,10 @@ impl Uploads {
             return Err(Code::ChunkMismatch);
         }
         let mut grown = match (self.by_task.get_mut(&task), offset) {
-            (Some(Upload::Checking { .. }), _) => return Err(Code::TooManyUploads),
+            (Some(Upload::Verified { proof_hash: hash }), _) if *hash == proof_hash => {
+                return Ok(if end == total as usize { Taken::Known } else { Taken::More });
+            }
+            (Some(Upload::Checking { .. } | Upload::Verified { .. }), _) => return Err(Code::TooManyUploads),
             (_, 0) => {
                 let unfinished = |(at, u): (&TaskId, &Upload)| *at != task && !matches!(u, Upload::Verified { .. });
                 if self.by_task.iter().filter(|entry| unfinished(*entry)).count() >= self.max_unfinished {
@@ -76,14 +91,14 @@ impl Uploads {
         grown.extend_from_slice(bytes);
         if end < total as usize {
             self.by_task.insert(task, Upload::Growing { proof_hash, total, bytes: grown });
-            return Ok(None);
+            return Ok(Taken::More);
         }
         if keccak256(&grown) != proof_hash {
             self.by_task.remove(&task);
             return Err(Code::ProofHash);
         }
         self.by_task.insert(task, Upload::Checking { proof_hash });
-        Ok(Some(grown))
+        Ok(Taken::Whole(grown))
     }
 
     /// The verifier's word. Each invalid proof doubles the pause before the next upload.

@@ -18,6 +18,7 @@ fn transfers_go_from_commit_to_certificate() {
     for hash in &hashes {
         assert_eq!(world.state.item_of(hash).unwrap().1.status(), ItemStatus::Certified);
     }
+    assert!(!world.state.has_work(), "rewards below the bond keep no chain awake");
     let report = world.state.supply_report();
     assert!(report.conserved);
     assert_eq!(report.genesis, report.now);

@@ -1,6 +1,6 @@
 //! The kernel's rules, in a simulated world with virtual time.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod batches;
 mod blocks;

@@ -1,0 +1,103 @@
+//! `crowdfold node`.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use alloy_primitives::{Address, address, b256};
+use crowdfold_config::Genesis;
+use crowdfold_events::Signer;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
+use crate::{
+    node::{Node, NodeConfig, NodeError, NodeEvent},
+    params,
+    proofs::RealChecker,
+};
+
+/// The validator of the presets: the first account of the well-known test mnemonic.
+const TEST_VALIDATOR: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+/// Its key, which everybody has.
+const TEST_SECRET: [u8; 32] = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80").0;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The chain's genesis file, or `demo` or `local` for a preset.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Journal, proofs and batches; created when it is not there.
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Where to listen for JSON-RPC (`/`) and provers (`/plugin`).
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8545")]
+    rpc: SocketAddr,
+    /// The validator's key; `validator.key` in the data directory if not given.
+    #[arg(long, value_name = "FILE")]
+    validator_key: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
+    let genesis = read_genesis(&args.config)?;
+    let valid = genesis.clone().validate().map_err(|error| unusable(args.config.display(), error))?;
+    let validator = validator(&args, &genesis)?;
+    let params = params::verifier(&valid).map_err(|error| unusable("proof parameters", error))?;
+    let config = NodeConfig {
+        genesis,
+        data_dir: args.data_dir,
+        rpc_addr: args.rpc,
+        validator,
+        checker: Arc::new(RealChecker::new(params)),
+    };
+    runtime()?.block_on(async {
+        let node = Node::start(config).await.map_err(classify)?;
+        let said = json!({ "rpc": node.rpc_url(), "plugin": node.plugin_url(), "genesis": valid.hash });
+        output.result(&said, format!("JSON-RPC {}\nprovers  {}", node.rpc_url(), node.plugin_url()))?;
+        let mut events = node.subscribe();
+        let failed = async move {
+            loop {
+                match events.recv().await {
+                    Ok(NodeEvent::Failed(why)) => return why,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return "it has ended".to_owned(),
+                }
+            }
+        };
+        let why = tokio::select! {
+            true = signal() => None,
+            why = failed => Some(why),
+        };
+        tracing::info!("stopping");
+        let stopped = node.stop().await.map_err(classify);
+        match why {
+            Some(why) => Err(Failure::Failed(format!("the node failed: {why}"))),
+            None => stopped,
+        }
+    })
+}
+
+fn validator(args: &Args, genesis: &Genesis) -> Result<Signer, Failure> {
+    let beside = args.data_dir.join("validator.key");
+    let expected = genesis.validators.first().map(|v| v.address);
+    match &args.validator_key {
+        Some(file) => read_key(file),
+        None if beside.exists() => read_key(&beside),
+        None if expected == Some(TEST_VALIDATOR) => {
+            tracing::warn!("this genesis' validator key is public: for development only");
+            Signer::from_bytes(&TEST_SECRET).map_err(|error| failed("the test key", error))
+        }
+        None => Err(unusable(
+            beside.display(),
+            format!(
+                "there is no key of validator {}; give it with --validator-key",
+                expected.map(|a| a.to_string()).unwrap_or_default()
+            ),
+        )),
+    }
+}
+
+fn classify(error: NodeError) -> Failure {
+    match error {
+        NodeError::Start(_) | NodeError::NotValidator { .. } | NodeError::Bind { .. } => Failure::Unusable(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    }
+}
