@@ -148,7 +148,7 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     std::fs::create_dir_all(&batches).map_err(|source| NodeError::Directory { path: batches.clone(), source })?;
     let core = tokio::task::spawn_blocking(move || {
         let journal = SledJournal::open(&data_dir.join("journal")).map_err(NodeError::Journal)?;
-        LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::Ledger)
+        LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::from)
     });
     let core = core.await.map_err(|fault| NodeError::Stopped(fault.to_string()))??;
     let snapshot = core.snapshot().clone();

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use crowdfold_config::Genesis;
 use crowdfold_events::{Address, B256, BatchIndex, Signer};
 use crowdfold_journal::JournalError;
+use crowdfold_kernel::StartFault;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast, oneshot, watch},
@@ -55,9 +56,12 @@ pub enum NodeError {
     /// The journal; the disk or the operator is at fault.
     #[error("journal: {0}")]
     Journal(#[from] JournalError),
-    /// Replay of the journal, or the genesis.
+    /// The genesis; the operator is at fault.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Start(StartFault),
+    /// Replay of the journal.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// A directory cannot be made; the operator is at fault.
     #[error("create {path}: {source}")]
     Directory {
@@ -82,6 +86,16 @@ pub enum NodeError {
     /// The node ended before it was ready, or stopped by itself; the text says why.
     #[error("the node stopped: {0}")]
     Stopped(String),
+}
+
+impl From<LedgerError> for NodeError {
+    fn from(fault: LedgerError) -> Self {
+        match fault {
+            LedgerError::Start(fault) => Self::Start(fault),
+            LedgerError::Journal(fault) => Self::Journal(fault),
+            fault => Self::Ledger(fault),
+        }
+    }
 }
 
 /// Starts nodes.

@@ -58,7 +58,7 @@ impl Verdicts {
         while table.order.len() > VERDICTS {
             let Some(oldest) = table.order.pop_front() else { break };
             if let Some(entry) = table.by_proof.get_mut(&oldest) {
-                entry.remove(0);
+                drop(entry.remove(0));
                 if entry.is_empty() {
                     table.by_proof.remove(&oldest);
                 }

@@ -14,9 +14,9 @@ use crowdfold_kernel::State;
 use crate::rpc::ChainIndex;
 
 /// Messages of one sender that may wait.
-pub const PER_SENDER: usize = 16;
+const PER_SENDER: usize = 16;
 /// Messages that may wait.
-pub const TOTAL: usize = 8192;
+const TOTAL: usize = 8192;
 
 #[derive(Clone, Debug)]
 struct Held {
