@@ -1,0 +1,5 @@
+//! The node from outside: HTTP, WebSockets, files, restarts.
+
+mod mempool;
+mod path;
+mod world;
