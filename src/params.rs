@@ -65,7 +65,7 @@ pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
         Some(params) => params.clone(),
         None => {
             info!("loading proof parameters");
-            let made = Arc::new(ProofParams::new(shape()?, key()?, &setup(genesis))?);
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup(genesis))?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -82,12 +82,24 @@ pub fn verifier(genesis: &ValidGenesis) -> Result<Arc<VerifierParams>, ParamsErr
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
-            let made = Arc::new(VerifierParams::new(&shape()?, &header()?, &setup(genesis))?);
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup(genesis))?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
     pinned(genesis, &params)?;
     Ok(params)
+}
+
+/// Runs `make` with standard output shut: halo2curves prints every bit of a
+/// constant when it checks a point of G2, which would spoil JSON on stdout.
+fn quietly<T>(make: impl FnOnce() -> T) -> T {
+    let shut = gag::Gag::stdout();
+    if let Err(error) = &shut {
+        debug!(%error, "standard output stays open");
+    }
+    let made = make();
+    drop(shut);
+    made
 }
 
 fn setup(genesis: &ValidGenesis) -> Setup {
