@@ -92,6 +92,22 @@ fn a_value_outside_its_range_is_named() {
     assert!(matches!(params.validate(), Err(ConfigError::Range { name: "bounty.min_per_segment", .. })));
 }
 
+/// The proof layer holds items of 64 segments and batches of 4096 items at an
+/// arity of 16 at most: a chain that admits more could never prove it.
+#[test]
+fn a_chain_cannot_admit_more_than_its_proofs_hold() {
+    let cases: [(&str, fn(&mut Params)); 3] = [
+        ("proving.max_segments_per_item", |p| p.proving.max_segments_per_item = 65),
+        ("batches.max_segments", |p| p.batches.max_segments = 4097),
+        ("batches.aggregation_arity", |p| p.batches.aggregation_arity = 17),
+    ];
+    for (expected, break_it) in cases {
+        let mut params = demo().params;
+        break_it(&mut params);
+        assert!(matches!(params.validate(), Err(ConfigError::Range { name, .. }) if name == expected), "{expected}");
+    }
+}
+
 #[test]
 fn a_genesis_names_what_is_wrong() {
     let mut genesis = demo();

@@ -182,7 +182,7 @@ impl Params {
         range("proving.deadline_base", proving.deadline_base, 1, COUNT_MAX)?;
         range("proving.deadline_per_segment", proving.deadline_per_segment, 0, 1 << 20)?;
         range("proving.inclusion_grace", proving.inclusion_grace, 1, COUNT_MAX)?;
-        range("proving.max_segments_per_item", proving.max_segments_per_item, TRANSFER_SEGMENTS.into(), 1 << 16)?;
+        range("proving.max_segments_per_item", proving.max_segments_per_item, TRANSFER_SEGMENTS.into(), 64)?; // an item's proof has no more
         range("proving.quarantine_attempts", proving.quarantine_attempts, 1, 1_000)?;
         range("proving.open_after", proving.open_after, 1, COUNT_MAX)?;
         range("bounty.target_slots", bounty.target_slots, 1, COUNT_MAX)?;
@@ -199,9 +199,9 @@ impl Params {
         range("plugins.initial_registration_work", plugins.initial_registration_work, 1, 1 << 60)?;
         range("plugins.min_registration_work", plugins.min_registration_work, 1, 1 << 60)?;
         range("plugins.registration_recent_blocks", plugins.registration_recent_blocks, 1, 10_000)?;
-        range("batches.max_segments", batches.max_segments, 1, 1 << 16)?;
+        range("batches.max_segments", batches.max_segments, 1, 1 << 12)?; // at most as many items, which a proof holds
         range("batches.max_age", batches.max_age, 0, COUNT_MAX)?;
-        range("batches.aggregation_arity", batches.aggregation_arity, 2, 64)?;
+        range("batches.aggregation_arity", batches.aggregation_arity, 2, 16)?; // what a proof of a batch admits
         range("settlement.interval", settlement.interval, 1, COUNT_MAX)?;
         range("settlement.max_entries", settlement.max_entries, 3, 1 << 12)?;
         range("epoch.length", epoch.length, 1, COUNT_MAX)

@@ -3,13 +3,21 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crowdfold_config::Genesis;
-use crowdfold_events::{Address, Signer};
+use crowdfold_events::{Address, B256, BatchIndex, Signer};
 use crowdfold_journal::JournalError;
-use crowdfold_kernel::StartFault;
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{broadcast, oneshot, watch},
+};
 
-use super::{NodeEvent, Snapshot};
-use crate::proofs::{ProofChecker, StoreError};
+use super::{
+    NodeEvent, Snapshot,
+    assembly::{Started, serve},
+};
+use crate::{
+    actors::{ledger::LedgerError, submitter::batch_path},
+    proofs::{ProofChecker, StoreError},
+};
 
 /// What a node is started with.
 pub struct NodeConfig {
@@ -28,20 +36,37 @@ pub struct NodeConfig {
 /// Why a node does not start, or why it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The genesis; the operator is at fault.
-    #[error(transparent)]
-    Start(#[from] StartFault),
     /// The key is not the genesis' validator's; the operator is at fault.
-    #[error("the key is of {found}, the genesis names {expected} as validator")]
+    #[error("the key is of {found}, the genesis names {expected:?} as validator")]
     NotValidator {
         /// Address of the key.
         found: Address,
         /// The genesis' validator.
-        expected: Address,
+        expected: Option<Address>,
+    },
+    /// The chain has other circuits than this program; the operator needs another version.
+    #[error("the genesis pins the shape {expected}, this program's is {found}")]
+    OtherShape {
+        /// The genesis'.
+        expected: B256,
+        /// This program's.
+        found: B256,
     },
     /// The journal; the disk or the operator is at fault.
     #[error("journal: {0}")]
     Journal(#[from] JournalError),
+    /// Replay of the journal, or the genesis.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A directory cannot be made; the operator is at fault.
+    #[error("create {path}: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The proof store; the disk or the operator is at fault.
     #[error("proof store: {0}")]
     Store(#[from] StoreError),
@@ -66,20 +91,35 @@ pub struct Node;
 /// A running node.
 #[derive(Debug)]
 pub struct NodeHandle {
-    pub(super) addr: SocketAddr,
-    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
-    pub(super) events: broadcast::Sender<NodeEvent>,
+    addr: SocketAddr,
+    batches: PathBuf,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    events: broadcast::Sender<NodeEvent>,
+    stop: Option<oneshot::Sender<()>>,
+    ended: oneshot::Receiver<Result<(), NodeError>>,
 }
 
 impl Node {
-    /// Opens the journal, replays it, and starts everything. Returns when the
-    /// node listens.
+    /// Opens the journal, replays it, and starts everything on a thread of its
+    /// own. Returns when the node listens.
     ///
     /// # Errors
     /// [`NodeError`].
     pub async fn start(config: NodeConfig) -> Result<NodeHandle, NodeError> {
-        let _ = config;
-        Err(NodeError::Stopped("unsupported".to_owned()))
+        let (ready, started) = oneshot::channel();
+        let (stop, asked) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("crowdfold-node".to_owned()).spawn(move || {
+            let system = actix::System::new();
+            let result = system.block_on(serve(config, ready, asked));
+            drop(system);
+            // Whoever asked may have gone.
+            end.send(result).unwrap_or_default();
+        });
+        thread.map_err(|fault| NodeError::Stopped(fault.to_string()))?;
+        let Started { addr, batches, snapshots, events } =
+            started.await.map_err(|_| NodeError::Stopped("it ended before it was ready".to_owned()))??;
+        Ok(NodeHandle { addr, batches, snapshots, events, stop: Some(stop), ended })
     }
 }
 
@@ -108,6 +148,12 @@ impl NodeHandle {
         self.snapshots.borrow().clone()
     }
 
+    /// Tells of each newer snapshot; may skip some.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
     /// Everything that happens from now on. A receiver that falls behind by
     /// more than 4096 events is told how many it missed.
     #[must_use]
@@ -115,21 +161,46 @@ impl NodeHandle {
         self.events.subscribe()
     }
 
-    /// Path of a batch's file below the data directory; it exists once the batch is certified.
+    /// Path of a batch's file; it exists once the batch is certified.
     #[must_use]
-    pub fn batch_path(&self, batch: crowdfold_events::BatchIndex) -> PathBuf {
-        let _ = batch;
-        PathBuf::new()
+    pub fn batch_path(&self, batch: BatchIndex) -> PathBuf {
+        batch_path(&self.batches, batch)
+    }
+
+    /// Waits until the node ends by itself, which only a failure makes it do.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn failed(&mut self) -> Result<(), NodeError> {
+        (&mut self.ended).await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Stops gracefully: sessions are told, the block that is being committed
     /// is finished, the journal is closed.
     ///
     /// # Errors
-    /// What went wrong while the node ran or stopped.
-    pub async fn stop(self) -> Result<(), NodeError> {
-        Ok(())
+    /// What went wrong while the node ran.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        if let Some(stop) = self.stop.take() {
+            // It may have ended by itself.
+            stop.send(()).unwrap_or_default();
+        }
+        self.failed().await
     }
+
+    /// Ends the node at once, as a crash of the process would; returns when its
+    /// files are free.
+    ///
+    /// # Errors
+    /// What went wrong while the node ran.
+    pub async fn abandon(mut self) -> Result<(), NodeError> {
+        drop(self.stop.take());
+        self.failed().await
+    }
+}
+
+fn lost() -> NodeError {
+    NodeError::Stopped("its thread panicked".to_owned())
 }
 
 /// Runs a node until SIGINT or SIGTERM, or until it fails.
@@ -137,5 +208,16 @@ impl NodeHandle {
 /// # Errors
 /// [`NodeError`].
 pub async fn run(config: NodeConfig) -> Result<(), NodeError> {
-    Node::start(config).await?.stop().await
+    let fault = |fault: std::io::Error| NodeError::Stopped(fault.to_string());
+    let mut terminated = signal(SignalKind::terminate()).map_err(fault)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(fault)?;
+    let mut handle = Node::start(config).await?;
+    tracing::info!(rpc = handle.rpc_url(), plugins = handle.plugin_url(), "the node listens");
+    tokio::select! {
+        ended = handle.failed() => return ended,
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    tracing::info!("the node stops");
+    handle.stop().await
 }

@@ -11,6 +11,7 @@
 //! without [`NodeHandle::stop`] ends the node as a crash would: nothing that
 //! was acknowledged is lost, because the journal is written first.
 
+mod assembly;
 mod event;
 mod handle;
 mod snapshot;

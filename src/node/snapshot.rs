@@ -7,13 +7,15 @@ use crowdfold_kernel::State;
 use crowdfold_zk::tree::StateTree;
 use imbl::OrdMap;
 
+use crate::rpc::{BlockRecord, ChainIndex};
+
 /// The chain after its last block. Cloning shares everything.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The kernel's state: accounts, tasks, items, batches, supply.
     pub state: State,
-    /// Decided blocks by height, from 1.
-    pub(crate) blocks: OrdMap<Height, Arc<Block>>,
+    /// Blocks and transactions by number and hash.
+    pub index: ChainIndex,
     /// The state tree before each block that has items whose batch is not proven yet.
     pub(crate) trees: OrdMap<Height, StateTree>,
     /// Number of events in the journal.
@@ -27,10 +29,10 @@ impl Snapshot {
         self.state.height()
     }
 
-    /// A decided block; none for genesis.
+    /// A block; genesis is block 0.
     #[must_use]
-    pub fn block(&self, height: Height) -> Option<&Arc<Block>> {
-        self.blocks.get(&height)
+    pub fn block(&self, height: Height) -> Option<Arc<BlockRecord>> {
+        self.index.block(height)
     }
 
     /// Number of events in the journal; its head is `state.events_head()`.

@@ -6,15 +6,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crowdfold_events::B256;
+use crowdfold_batch::{BatchFile, FileItem, ValidatorSignature};
+use crowdfold_events::{Address, B256, BatchIndex, ItemIndex};
 use crowdfold_kernel::ProofFault;
 use crowdfold_zk::{
     item::{
-        ItemInput, ItemProof,
+        EnvInput, ItemError, ItemInput, ItemProof,
         aggregate::{Node, verify_aggregate},
+        batch::{BatchError, BatchProof},
         canonical, verify,
     },
-    proof::{aggregate::AggregateProof, params::VerifierParams},
+    proof::{aggregate::AggregateProof, error::DecodeError, params::VerifierParams},
     statement::scalar_to_be,
 };
 
@@ -25,6 +27,62 @@ pub struct CheckTimes {
     pub verify_ms: u64,
     /// Recomputing the witness and comparing; 0 for an aggregate, whose cross-terms are pinned by its children.
     pub canonical_ms: u64,
+}
+
+/// An item of a proven batch with its accepted proof.
+#[derive(Clone, Debug)]
+pub struct BatchItem {
+    /// Environment of its block.
+    pub env: EnvInput,
+    /// Its public data.
+    pub item: FileItem,
+    /// Its segments.
+    pub segments: u32,
+    /// Bytes of its proof.
+    pub proof: Vec<u8>,
+}
+
+/// All that the file of a proven batch is made of.
+#[derive(Clone, Debug)]
+pub struct BatchParts {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Hash of the genesis.
+    pub genesis_hash: B256,
+    /// Which rules executed the items.
+    pub rules_version: u32,
+    /// L1 contract that the chain posts to.
+    pub contract: Address,
+    /// Number of the batch.
+    pub batch: BatchIndex,
+    /// Its first item.
+    pub first_item: ItemIndex,
+    /// State root before it.
+    pub pre_root: B256,
+    /// Hash of the header before the block in which the batch was closed.
+    pub last_header: B256,
+    /// Most children of a node of the aggregation tree.
+    pub arity: u32,
+    /// Its items in order.
+    pub items: Vec<BatchItem>,
+    /// Bytes of its nodes' proofs, level by level from the items up.
+    pub nodes: Vec<Vec<u8>>,
+    /// The validators' signatures in ascending order of address.
+    pub certificate: Vec<ValidatorSignature>,
+}
+
+/// Why accepted proofs do not make a batch's proof: a bug, or a damaged store.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// An item's proof.
+    #[error("item proof: {0}")]
+    Item(#[from] ItemError),
+    /// A node's proof.
+    #[error("node proof: {0}")]
+    Node(#[from] DecodeError),
+    /// Their numbers.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
 }
 
 /// Checks proofs. Called on blocking threads; pure.
@@ -43,6 +101,12 @@ pub trait ProofChecker: Send + Sync + 'static {
     /// # Errors
     /// [`ProofFault`]; the prover is at fault.
     fn aggregate(&self, children: &[Node], proof: &[u8]) -> Result<CheckTimes, ProofFault>;
+
+    /// The file of a batch whose proofs were all accepted.
+    ///
+    /// # Errors
+    /// [`AssembleError`].
+    fn batch_file(&self, parts: BatchParts) -> Result<Vec<u8>, AssembleError>;
 }
 
 /// The proof system of `crowdfold_zk`.
@@ -90,5 +154,27 @@ impl ProofChecker for RealChecker {
         let proof = AggregateProof::decode(proof, self.params.dims().log_size).map_err(|_| ProofFault::Malformed)?;
         verify_aggregate(&self.params, children, &proof).map_err(|_| ProofFault::Rejected)?;
         Ok(CheckTimes { verify_ms: millis(start), canonical_ms: 0 })
+    }
+
+    fn batch_file(&self, parts: BatchParts) -> Result<Vec<u8>, AssembleError> {
+        let log_size = self.params.dims().log_size;
+        let items = parts.items.iter().map(|i| ItemProof::decode(&i.proof, i.segments, log_size));
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        let nodes = parts.nodes.iter().map(|n| AggregateProof::decode(n, log_size)).collect::<Result<Vec<_>, _>>()?;
+        let mut file = BatchFile {
+            chain_id: parts.chain_id,
+            genesis_hash: parts.genesis_hash,
+            rules_version: parts.rules_version,
+            contract: parts.contract,
+            batch: parts.batch,
+            first_item: parts.first_item,
+            pre_root: parts.pre_root,
+            last_header: parts.last_header,
+            blocks: Vec::new(),
+            proof: BatchProof::assemble(parts.arity as usize, &items, &nodes)?,
+            certificate: parts.certificate,
+        };
+        parts.items.into_iter().for_each(|i| file.push(&i.env, i.item));
+        Ok(file.encode())
     }
 }

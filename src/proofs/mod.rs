@@ -1,7 +1,11 @@
-//! Proofs on the node's side: where they are kept and how they are checked.
+//! Proofs on the node's side: where they are kept, how they are checked, and
+//! what their makers are given.
 
 pub mod checker;
 pub mod store;
+pub mod verdicts;
+pub mod witness;
 
-pub use checker::{CheckTimes, ProofChecker, RealChecker};
+pub use checker::{AssembleError, BatchItem, BatchParts, CheckTimes, ProofChecker, RealChecker};
 pub use store::{MAX_PROOF_BYTES, ProofStore, StoreError, write_durably};
+pub use verdicts::{Verdict, Verdicts, Verifier};

@@ -99,6 +99,7 @@ pub async fn send_raw_transaction(rpc: &Rpc, params: &Params) -> Result<Value, R
     match rpc.sink.submit(raw).await {
         Ok(hash) => Ok(json!(hash)),
         Err(SubmitError::Admission(refusal)) => Err(refusal.into()),
+        Err(SubmitError::Rules(fault)) => Err(RpcError::new(error::REFUSED, fault.to_string())),
         Err(fault @ SubmitError::Unavailable) => Err(RpcError::new(error::LIMIT, fault.to_string())),
     }
 }

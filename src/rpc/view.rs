@@ -9,6 +9,7 @@ use std::sync::Arc;
 use alloy_primitives::Bytes;
 use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, TaskId, event::DrawReceipt};
 use crowdfold_execution::AdmissionError;
+use crowdfold_kernel::TransactionFault;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
@@ -262,6 +263,9 @@ pub enum SubmitError {
     /// The sender's fault, or a limit of the chain.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// A rule of the market; the sender's fault.
+    #[error(transparent)]
+    Rules(#[from] TransactionFault),
     /// The node cannot take transactions now.
     #[error("the node takes no transactions now")]
     Unavailable,

@@ -26,6 +26,8 @@ mod witness;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod forgeries;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::{
         node::VerifiedNode,
         params::VerifierParams,
     },
-    statement::{ItemStatement, SegmentPublic, StatementElements},
+    statement::{ItemStatement, MAX_SEGMENTS_PER_ITEM, SegmentPublic, StatementElements, StatementError},
 };
 
 /// What a prover submits for an item: the running values and the folded proof.
@@ -64,6 +64,10 @@ impl ItemProof {
     /// # Errors
     /// [`ItemError`] unless the bytes are the one encoding of such a proof.
     pub fn decode(bytes: &[u8], segments: u32, log_size: u32) -> Result<Self, ItemError> {
+        // Before any length is computed from it: on a 32-bit machine they would wrap.
+        if segments == 0 || segments > MAX_SEGMENTS_PER_ITEM {
+            return Err(TraceError::Statement(StatementError::Segments { segments }).into());
+        }
         let n = segments as usize;
         let head = ItemTrace::encoded_len(n);
         let (trace, folded) =

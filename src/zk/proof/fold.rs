@@ -30,8 +30,9 @@ use ff::Field;
 /// Most leaves of an item and most children of an aggregate.
 pub const PARTS_MAX: usize = 64;
 const _: () = assert!(MAX_SEGMENTS_PER_ITEM as usize <= PARTS_MAX, "every item that can be stated can be proven");
-/// Greatest height of an aggregate; an item has height 0.
-pub const HEIGHT_MAX: u32 = 8;
+/// Greatest height of an aggregate; an item has height 0. The largest batch at
+/// the smallest arity fits (`item::batch`).
+pub const HEIGHT_MAX: u32 = 12;
 /// Most leaves under one node.
 pub const LEAVES_MAX: usize = 1 << 16;
 

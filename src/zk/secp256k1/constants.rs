@@ -4,7 +4,8 @@
 //! are hashed to the curve: `x = keccak256(DOMAIN ‖ label ‖ counter)`, big
 //! endian, counter 0, 1, 2, … (4 bytes, big endian) until `x < p` is an
 //! abscissa; the even ordinate. Nobody knows a relation between H, H0 and G,
-//! so no signature that anybody can make meets an exceptional addition.
+//! so no honest signature meets an exceptional addition (one whose R was chosen
+//! for that purpose does, and is refused at admission).
 //! Soundness does not rest on this: every addition proves that its abscissas
 //! differ.
 

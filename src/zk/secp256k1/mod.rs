@@ -24,8 +24,12 @@
 //! `T` holds `H + Σ ±(R, λR, -Q, -λQ)`, `U` constants; see [`constants`] for
 //! `H`. All chunks have the same shape; what a chunk is, is witness.
 //!
-//! What the tests do not establish: that two additions' abscissas never agree
-//! for a signature that somebody can make (this rests on discrete logarithms).
+//! **Exceptions.** Two summands of one abscissa cannot be added, and a chain
+//! that meets them has no proof. Nobody who signs with a key and a nonce gets
+//! there (that rests on discrete logarithms), but who chooses R first, say
+//! `R = H`, and recovers the key from it does, for any hash and with an address
+//! that can be funded. So [`check_signature`] is a rule of the chain: what it
+//! refuses must not be admitted.
 
 mod chunk;
 mod constants;
@@ -41,7 +45,7 @@ mod signature;
 mod tests;
 
 pub use chunk::{ChunkPorts, synthesize_chunk};
-pub use plan::{ChunkWitness, EcdsaPlan, SignatureError};
+pub use plan::{ChunkWitness, EcdsaPlan, SignatureError, check_signature};
 
 /// Chunks per signature; changing it (2 with `STEPS = 16`, 3 with 11) is
 /// enough to cut the work differently.

@@ -34,6 +34,12 @@ pub enum SignatureError {
     /// The verification equation does not hold.
     #[error("the signature does not match the hash and the public key")]
     Mismatch,
+    /// An addition of the chain meets two points of one abscissa, so the chain
+    /// proves nothing. The signature may satisfy the equation: whoever chooses
+    /// `R` first (the circuit's offset, say) and then recovers the key from it
+    /// makes such a one for any hash, without knowing any logarithm.
+    #[error("the signature is made of points that the circuit cannot add")]
+    Exceptional,
 }
 
 /// What chunk 0 knows beside its state.
@@ -67,6 +73,58 @@ pub(super) struct StateValues {
     pub(super) steps: Vec<u16>,
     pub(super) acc: Affine,
     pub(super) acc_y: LazyValue,
+}
+
+impl SignatureValues {
+    /// Checks every range and finds the multipliers; R's ordinate is one of two.
+    fn new(hash: [u8; 32], r: [u8; 32], s: [u8; 32], pubkey: ([u8; 32], [u8; 32])) -> Result<Self, SignatureError> {
+        let [z, r, s] = [hash, r, s].map(|b| words_from_be(&b));
+        if r == [0; 4] || at_most(&N, &r) {
+            return Err(SignatureError::ROutOfRange);
+        }
+        if s == [0; 4] || !at_most(&s, &HALF_N) {
+            return Err(SignatureError::SOutOfRange);
+        }
+        let coordinate = |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
+        let q = Affine { x: coordinate(&pubkey.0)?, y: coordinate(&pubkey.1)? };
+        if !q.is_on_curve() {
+            return Err(SignatureError::KeyNotOnCurve);
+        }
+        let r_point = Fe::from_words(r).and_then(Affine::lift).ok_or(SignatureError::NoSuchPoint)?;
+
+        let n = order();
+        let s_inverse = biguint(&s).modpow(&(&n - 2u32), &n);
+        let u1 = biguint(&z) * &s_inverse % &n;
+        let u2 = biguint(&r) * &s_inverse % &n;
+        let components = short_multipliers(&u2);
+        let alpha = residue(components[0], components[1]);
+        let k = words_of(&(&alpha * u1 % &n));
+        debug_assert!(!alpha.is_zero(), "alpha is short and not zero");
+        Ok(SignatureValues {
+            z,
+            s,
+            q,
+            r: r_point,
+            components,
+            k,
+            alpha: words_of(&alpha),
+            beta: words_of(&residue(components[2], components[3])),
+        })
+    }
+
+    /// What `attempt` makes of the values with R or -R: it says `None` where
+    /// the chain is exceptional and `Some(None)` where it ends elsewhere.
+    fn find<T>(self, mut attempt: impl FnMut(&Self) -> Option<Option<T>>) -> Result<T, SignatureError> {
+        let mut error = SignatureError::Mismatch;
+        for r in [self.r, self.r.neg()] {
+            match attempt(&Self { r, ..self.clone() }) {
+                Some(Some(found)) => return Ok(found),
+                Some(None) => {}
+                None => error = SignatureError::Exceptional,
+            }
+        }
+        Err(error)
+    }
 }
 
 /// The words of a list of steps, padded with zeros to `count` words.
@@ -166,6 +224,84 @@ impl ChunkWitness {
     }
 }
 
+/// Checks that a signature can be proven, which is more than that it is valid:
+/// see [`SignatureError::Exceptional`]. Whoever admits a transaction asks, or
+/// anybody can post one that nobody can prove. Arguments and errors are those
+/// of [`EcdsaPlan::new`].
+///
+/// # Errors
+/// [`SignatureError`].
+pub fn check_signature(
+    hash: [u8; 32],
+    r: [u8; 32],
+    s: [u8; 32],
+    pubkey: ([u8; 32], [u8; 32]),
+) -> Result<(), SignatureError> {
+    let values = SignatureValues::new(hash, r, s, pubkey)?;
+    values.find(|values| {
+        let (initial, ordinates) = initial_state(values);
+        let points = initial.points(ordinates[0], ordinates[1]);
+        Some(run_projective(&points, &initial.steps)?.is(constants().end).then_some(()))
+    })
+}
+
+/// A point as (X/Z², Y/Z³), so that a sum costs no inversion.
+#[derive(Clone, Copy)]
+struct Jacobian {
+    x: Fe,
+    y: Fe,
+    z: Fe,
+}
+
+impl Jacobian {
+    fn of(point: Affine) -> Self {
+        Self { x: point.x, y: point.y, z: Fe::from_u64(1) }
+    }
+
+    /// The sum of two points of different abscissas, `None` otherwise.
+    fn add(self, other: Self) -> Option<Self> {
+        let (zz, other_zz) = (self.z.square(), other.z.square());
+        let (u, other_u) = (self.x.mul(other_zz), other.x.mul(zz));
+        if u == other_u {
+            return None;
+        }
+        let s = self.y.mul(other_zz).mul(other.z);
+        let rise = other.y.mul(zz).mul(self.z).sub(s);
+        let run = other_u.sub(u);
+        let square = run.square();
+        let cube = square.mul(run);
+        let v = u.mul(square);
+        let x = rise.square().sub(cube).sub(v.add(v));
+        let y = rise.mul(v.sub(x)).sub(s.mul(cube));
+        Some(Self { x, y, z: run.mul(self.z).mul(other.z) })
+    }
+
+    fn is(self, point: Affine) -> bool {
+        let zz = self.z.square();
+        self.x == point.x.mul(zz) && self.y == point.y.mul(zz).mul(self.z)
+    }
+}
+
+/// Where the accumulator ends: [`run`] without the values in between, some
+/// fifteen times as fast.
+fn run_projective(points: &[Affine; 4], steps: &[u16]) -> Option<Jacobian> {
+    let constants = constants();
+    let mut table = vec![Jacobian::of(constants.offset)];
+    for point in points {
+        for i in 0..table.len() {
+            table.push(table[i].add(Jacobian::of(*point))?);
+        }
+    }
+    let mut acc = Jacobian::of(constants.start);
+    for bits in steps {
+        for entry in [bits & 15, bits >> 4 & 15] {
+            acc = acc.add(table[usize::from(entry)])?.add(acc)?;
+        }
+        acc = acc.add(Jacobian::of(constants.generator[usize::from(bits >> 8)]))?;
+    }
+    Some(acc)
+}
+
 /// A verified signature, cut into the chunks of its proof.
 #[derive(Clone, Debug)]
 pub struct EcdsaPlan {
@@ -257,48 +393,10 @@ impl EcdsaPlan {
         s: [u8; 32],
         pubkey: ([u8; 32], [u8; 32]),
     ) -> Result<EcdsaPlan, SignatureError> {
-        let [z, r, s] = [hash, r, s].map(|b| words_from_be(&b));
-        if r == [0; 4] || at_most(&N, &r) {
-            return Err(SignatureError::ROutOfRange);
-        }
-        if s == [0; 4] || !at_most(&s, &HALF_N) {
-            return Err(SignatureError::SOutOfRange);
-        }
-        let coordinate = |b: &[u8; 32]| Fe::from_words(words_from_be(b)).ok_or(SignatureError::NonCanonicalKey);
-        let q = Affine { x: coordinate(&pubkey.0)?, y: coordinate(&pubkey.1)? };
-        if !q.is_on_curve() {
-            return Err(SignatureError::KeyNotOnCurve);
-        }
-        let r_point = Fe::from_words(r).and_then(Affine::lift).ok_or(SignatureError::NoSuchPoint)?;
-
-        let n = order();
-        let s_inverse = biguint(&s).modpow(&(&n - 2u32), &n);
-        let u1 = biguint(&z) * &s_inverse % &n;
-        let u2 = biguint(&r) * &s_inverse % &n;
-        let components = short_multipliers(&u2);
-        let alpha = residue(components[0], components[1]);
-        let k = words_of(&(&alpha * u1 % &n));
-        debug_assert!(!alpha.is_zero(), "alpha is short and not zero");
-        let values = SignatureValues {
-            z,
-            s,
-            q,
-            r: r_point,
-            components,
-            k,
-            alpha: words_of(&alpha),
-            beta: words_of(&residue(components[2], components[3])),
-        };
-        [r_point, r_point.neg()]
-            .into_iter()
-            .find_map(|r| EcdsaPlan::chain(SignatureValues { r, ..values.clone() }))
-            .ok_or(SignatureError::Mismatch)
-    }
-
-    /// The chunks, if the chain ends where it must.
-    fn chain(values: SignatureValues) -> Option<EcdsaPlan> {
-        let (chunks, end) = chain_of(values)?;
-        (end == constants().end).then_some(EcdsaPlan { chunks })
+        SignatureValues::new(hash, r, s, pubkey)?.find(|values| {
+            let (chunks, end) = chain_of(values.clone())?;
+            Some((end == constants().end).then_some(EcdsaPlan { chunks }))
+        })
     }
 
     /// The witnesses of the chunks, first to last.

@@ -123,7 +123,11 @@ pub(super) struct Signed {
 
 impl Signed {
     pub(super) fn plan(&self) -> Result<EcdsaPlan, SignatureError> {
-        EcdsaPlan::new(self.hash, self.r, self.s, self.key)
+        let plan = EcdsaPlan::new(self.hash, self.r, self.s, self.key);
+        // Admission asks the fast twin.
+        let checked = check_signature(self.hash, self.r, self.s, self.key);
+        assert_eq!(checked, plan.as_ref().map(|_| ()).map_err(|error| *error));
+        plan
     }
 }
 

@@ -81,6 +81,8 @@ pub(super) struct EnvVars {
     pub(super) block_gas_limit: Lin,
     /// Below 2^64.
     pub(super) chain_id: Lin,
+    /// The same as a variable.
+    pub(super) chain: AllocatedNum<Scalar>,
 }
 
 /// Opens `digest` where `sel` is 1. One hash, 257 constraints.
@@ -92,10 +94,12 @@ pub(super) fn open<CS: ConstraintSystem<Scalar>>(
 ) -> Result<EnvVars, SynthesisError> {
     let mut inputs: [Input; 8] = std::array::from_fn(|_| Input::Constant(Scalar::ZERO));
     let mut fields = Vec::with_capacity(ENV_FIELDS);
+    let mut numbers = Vec::with_capacity(ENV_FIELDS);
     for (i, input) in inputs.iter_mut().take(ENV_FIELDS).enumerate() {
         let field = alloc(cs, env.map(|values| values[i]))?;
         *input = Input::Wire(Wire::of(cs, &field));
         fields.push(Lin::from(&field));
+        numbers.push(field);
     }
     range(cs, "base fee range", 128, &fields[0])?;
     range(cs, "block gas limit range", 64, &fields[3])?;
@@ -108,5 +112,10 @@ pub(super) fn open<CS: ConstraintSystem<Scalar>>(
         |lc| lc + &opened.lc() - digest.get_variable(),
         |lc| lc,
     );
-    Ok(EnvVars { base_fee: fields[0].clone(), block_gas_limit: fields[3].clone(), chain_id: fields[4].clone() })
+    Ok(EnvVars {
+        base_fee: fields[0].clone(),
+        block_gas_limit: fields[3].clone(),
+        chain_id: fields[4].clone(),
+        chain: numbers.swap_remove(4),
+    })
 }

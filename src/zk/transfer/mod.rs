@@ -71,6 +71,9 @@ pub struct TransferPorts {
     pub sig: [AllocatedNum<Scalar>; 6],
     /// Boolean selector and message, in order.
     pub tree: [(AllocatedNum<Scalar>, [AllocatedNum<Scalar>; 8]); 4],
+    /// The chain id that the environment names and the sender signed for; the
+    /// segment binds it to the statement's.
+    pub chain_id: AllocatedNum<Scalar>,
 }
 
 /// Enforces the statement of a transfer where `sel` is 1.
@@ -119,5 +122,5 @@ pub fn synthesize_transfer<CS: ConstraintSystem<Scalar>>(
     let sig = [hash_hi, hash_lo, half(0)?, half(1)?, half(2)?, half(3)?];
 
     let tree = logic::operate(cs, sel, &sender, &parsed, &env, witness)?;
-    Ok(TransferPorts { keccak: [payload_port, key_port], sig, tree })
+    Ok(TransferPorts { keccak: [payload_port, key_port], sig, tree, chain_id: env.chain })
 }

@@ -5,7 +5,7 @@ use crate::proof::{
     aggregate::{AggregateProof, prove_aggregate, prove_aggregate_with, verify_aggregate},
     canonical::check_canonical,
     error::{FormError, ProveError, VerifyError},
-    fold::FoldedNode,
+    fold::{FoldedNode, HEIGHT_MAX},
     node::{ProofTree, verify_tree},
     witness::NodeWitness,
 };
@@ -136,13 +136,13 @@ fn the_number_of_children_and_the_height_are_bounded() {
     form(accept(&[node; 65], &empty));
     // A chain of one-child aggregates: the instance stays, the height grows.
     let mut tree = item.tree();
-    for height in 1..=8 {
+    for height in 1..=HEIGHT_MAX {
         tree = ProofTree::Aggregate { children: vec![tree], comm_t: vec![] };
         let node = tree.fold(WORLD.params.verifier()).unwrap();
         assert_eq!(node.height(), height);
     }
     let top = tree.fold(WORLD.params.verifier()).unwrap();
-    assert_eq!(form(accept(&[&top], &empty)), FormError::Height { max: 8, found: 9 });
+    assert_eq!(form(accept(&[&top], &empty)), FormError::Height { max: HEIGHT_MAX, found: HEIGHT_MAX + 1 });
     for _ in 0..3 {
         tree = ProofTree::Aggregate { children: vec![tree], comm_t: vec![] };
         let error = tree.fold(WORLD.params.verifier()).unwrap_err();

@@ -105,6 +105,35 @@ fn recovered(hash: [u8; 32], x: u64, s: k256::Scalar) -> Option<Signed> {
     Some(Signed { hash, r, s: s.to_repr().into(), key: coordinates(&key) })
 }
 
+/// Anybody can make a valid signature whose R is a point of his choice: here
+/// the offset of the tables, its negative, its image under the endomorphism,
+/// the accumulator's start. The chain cannot add them; the planner says so
+/// instead of calling the signature wrong.
+#[test]
+fn signatures_made_of_the_circuits_own_points_are_refused_as_such() {
+    use super::super::constants::constants;
+    use k256::elliptic_curve::sec1::FromEncodedPoint;
+    let offset = constants().offset;
+    for (x, s) in [(offset.x, 1), (offset.x, 5), (offset.endo().endo().x, 1)] {
+        let mut r = [0; 32];
+        for (i, word) in x.0.iter().rev().enumerate() {
+            r[8 * i..8 * i + 8].copy_from_slice(&word.to_be_bytes());
+        }
+        let hash = [0x42; 32];
+        let encoded = k256::EncodedPoint::from_bytes([&[2u8][..], &r].concat()).unwrap();
+        let point: Option<k256::ProjectivePoint> = k256::ProjectivePoint::from_encoded_point(&encoded).into();
+        let key =
+            (point.unwrap() * small(s) - k256::ProjectivePoint::GENERATOR * scalar(hash)) * scalar(r).invert().unwrap();
+        // Valid by the equation of the standard.
+        use k256::ecdsa::signature::hazmat::PrehashVerifier;
+        let signature = k256::ecdsa::Signature::from_scalars(scalar(r), small(s)).unwrap();
+        let verifier = k256::ecdsa::VerifyingKey::from_affine(key.to_affine()).unwrap();
+        verifier.verify_prehash(&hash, &signature).unwrap();
+        let signed = Signed { hash, r, s: small(s).to_repr().into(), key: coordinates(&key) };
+        assert_eq!(signed.plan().err(), Some(SignatureError::Exceptional));
+    }
+}
+
 #[test]
 fn extreme_signatures_are_proven() {
     let half: [u8; 32] = ((order() - 1u32) / BigUint::from(2u32)).to_bytes_be().try_into().unwrap();
@@ -196,6 +225,9 @@ fn timings() {
     let start = Instant::now();
     let plan = signed.plan().unwrap();
     println!("plan {:?}", start.elapsed());
+    let start = Instant::now();
+    check_signature(signed.hash, signed.r, signed.s, signed.key).unwrap();
+    println!("check {:?}", start.elapsed());
     for chunk in plan.chunks() {
         let start = Instant::now();
         let mut cs = SatisfyingAssignment::<Engine>::new();

@@ -1,0 +1,264 @@
+//! The canonical chain of one node: replayed from a journal, extended block by block.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crowdfold_config::Genesis;
+use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
+use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
+use crowdfold_kernel::{BlockFault, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
+use crowdfold_zk::tree::StateTree;
+use imbl::OrdMap;
+
+use crate::{
+    node::{Committed, Snapshot},
+    rpc::{ChainIndex, index::IndexError, kernel_view::genesis_index},
+};
+
+/// Events read from the journal at a time.
+const REPLAY_STEP: usize = 4096;
+/// Undecided proposals kept.
+const OVERLAYS: usize = 8;
+
+/// What ends a ledger. Except for `Start` and a refused proposal, nothing can
+/// go on after it: the node stops.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The genesis; the operator is at fault.
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    /// The journal; the disk is at fault.
+    #[error("journal: {0}")]
+    Journal(#[from] JournalError),
+    /// An event in the journal has no meaning for this program; the operator's fault.
+    #[error("event {at} of the journal: {fault}")]
+    Event {
+        /// The event.
+        at: EventSeq,
+        /// What is wrong.
+        fault: CodecError,
+    },
+    /// The journal is of another chain; the operator's fault.
+    #[error("the journal begins with genesis {found}, this is {expected}")]
+    OtherChain {
+        /// This chain.
+        expected: B256,
+        /// The journal's.
+        found: B256,
+    },
+    /// Replay does not end where a block says that it does: a bug or a forged journal.
+    #[error("after block {height} the {what} is {found}, the block says {expected}")]
+    Replay {
+        /// The block.
+        height: Height,
+        /// Which root.
+        what: &'static str,
+        /// The block's.
+        expected: B256,
+        /// Replay's.
+        found: B256,
+    },
+    /// The journal does not begin with a genesis, or a block's events are incomplete.
+    #[error("the journal's events at {0} are not a chain's")]
+    Shape(EventSeq),
+    /// A block's events cannot be a frame; a bug.
+    #[error("frame: {0}")]
+    Frame(#[from] FrameError),
+    /// An event of a block cannot be encoded; a bug.
+    #[error("encoding: {0}")]
+    Encoding(#[from] CodecError),
+    /// A block cannot be indexed; a bug.
+    #[error("index: {0}")]
+    Index(#[from] IndexError),
+    /// A block is decided that this node has not executed.
+    #[error("block {0} was decided and never executed")]
+    NotExecuted(B256),
+}
+
+/// See the module's header.
+pub struct LedgerCore {
+    journal: Box<dyn JournalStore>,
+    snapshot: Arc<Snapshot>,
+    /// Executed and undecided, by header hash; all are children of the last block.
+    overlays: BTreeMap<B256, Outcome>,
+}
+
+impl LedgerCore {
+    /// The chain that the journal holds; an empty journal gets the genesis.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open(genesis: &Genesis, mut journal: Box<dyn JournalStore>) -> Result<Self, LedgerError> {
+        let (state, opening) = Kernel::genesis(genesis)?;
+        if journal.head().next == EventSeq(0) {
+            let stored = opening.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+            journal.append(&[Frame::new(stored)?], EventSeq(0))?;
+        }
+        let mut replay = Replay::new(state);
+        let end = journal.head().next;
+        while replay.at < end {
+            for stored in journal.read(replay.at, REPLAY_STEP)? {
+                let event = stored.decode().map_err(|fault| LedgerError::Event { at: replay.at, fault })?;
+                replay.event(event)?;
+            }
+        }
+        let snapshot = replay.finish()?;
+        let found = snapshot.state.events_head();
+        if found != journal.head().hash {
+            let (height, expected) = (snapshot.height(), journal.head().hash);
+            return Err(LedgerError::Replay { height, what: "event chain's head", expected, found });
+        }
+        Ok(Self { journal, snapshot: Arc::new(snapshot), overlays: BTreeMap::new() })
+    }
+
+    /// The chain after its last block.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Builds a proposal on the last block and keeps what it would do.
+    ///
+    /// # Errors
+    /// The choice is wrong, or there is a bug.
+    pub fn propose(&mut self, input: ProposalInput, oracle: &dyn ProofOracle) -> Result<Outcome, BlockFault> {
+        let outcome = Kernel::propose(&self.snapshot.state, input, oracle)?;
+        self.keep(outcome.clone());
+        Ok(outcome)
+    }
+
+    /// Executes somebody's proposal on the last block and keeps what it would do.
+    ///
+    /// # Errors
+    /// The block is invalid, which is its proposer's fault, or there is a bug.
+    pub fn execute(&mut self, block: &Block, oracle: &dyn ProofOracle) -> Result<B256, BlockFault> {
+        let hash = block.hash();
+        if !self.overlays.contains_key(&hash) {
+            self.keep(Kernel::execute(&self.snapshot.state, block, oracle)?);
+        }
+        Ok(hash)
+    }
+
+    fn keep(&mut self, outcome: Outcome) {
+        while self.overlays.len() >= OVERLAYS {
+            self.overlays.pop_first();
+        }
+        self.overlays.insert(outcome.block.hash(), outcome);
+    }
+
+    /// A block was decided: its events become durable, then it is the last block.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; fatal.
+    pub fn commit(&mut self, hash: &B256) -> Result<Arc<Committed>, LedgerError> {
+        let outcome = self.overlays.remove(hash).ok_or(LedgerError::NotExecuted(*hash))?;
+        let stored = outcome.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+        let head = self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?;
+        self.overlays.clear();
+        let mut next = (*self.snapshot).clone();
+        let before = next.state.tree().clone();
+        next.state = outcome.state;
+        next.event_count = head.next.0;
+        next.index.append(&outcome.block, &outcome.events)?;
+        keep_tree(&mut next.trees, &outcome.block, before);
+        drop_trees(&mut next.trees, &next.state, &next.index);
+        self.snapshot = Arc::new(next);
+        Ok(Arc::new(Committed {
+            block: Arc::new(outcome.block),
+            events: Arc::new(outcome.events),
+            snapshot: self.snapshot.clone(),
+        }))
+    }
+}
+
+/// Remembers the tree before a block that has items.
+fn keep_tree(trees: &mut OrdMap<Height, StateTree>, block: &Block, before: StateTree) {
+    if block.header.items > 0 {
+        trees.insert(block.header.height, before);
+    }
+}
+
+/// Forgets the trees before blocks all of whose items are aggregated: nobody needs their witnesses any more.
+fn drop_trees(trees: &mut OrdMap<Height, StateTree>, state: &State, index: &ChainIndex) {
+    while let Some((height, _)) = trees.get_min() {
+        let height = *height;
+        let Some(record) = index.block(height) else { return };
+        let (first, items) = (record.header.first_item.0, u64::from(record.header.items));
+        let is_done = |i: u64| state.item(crowdfold_events::ItemIndex(i)).is_some_and(|x| x.stages.aggregated.is_some());
+        if !(first..first + items).all(is_done) {
+            return;
+        }
+        trees.remove(&height);
+    }
+}
+
+/// Applies a journal's events, block by block.
+struct Replay {
+    at: EventSeq,
+    state: State,
+    index: ChainIndex,
+    trees: OrdMap<Height, StateTree>,
+    /// Events of the block that is being read.
+    block: Vec<Event>,
+    before: StateTree,
+}
+
+impl Replay {
+    /// `state` is the kernel's state after the genesis event.
+    fn new(state: State) -> Self {
+        let index = genesis_index(&state);
+        let before = state.tree().clone();
+        Self { at: EventSeq(0), state, index, trees: OrdMap::new(), block: Vec::new(), before }
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), LedgerError> {
+        let at = self.at;
+        self.at = at.next();
+        match &event {
+            Event::GenesisLoaded { genesis_hash, .. } if at == EventSeq(0) => {
+                let expected = self.state.genesis_hash();
+                return if *genesis_hash == expected {
+                    Ok(())
+                } else {
+                    Err(LedgerError::OtherChain { expected, found: *genesis_hash })
+                };
+            }
+            Event::GenesisLoaded { .. } => return Err(LedgerError::Shape(at)),
+            Event::BlockDecided { .. } if self.block.is_empty() => self.before = self.state.tree().clone(),
+            _ if self.block.is_empty() => return Err(LedgerError::Shape(at)),
+            _ => {}
+        }
+        self.state.apply(&event);
+        let is_last = matches!(event, Event::BlockSealed { .. });
+        self.block.push(event);
+        if is_last { self.block_end() } else { Ok(()) }
+    }
+
+    fn block_end(&mut self) -> Result<(), LedgerError> {
+        let events = std::mem::take(&mut self.block);
+        let (Some(Event::BlockDecided { header, body }), Some(Event::BlockSealed { market_root, .. })) =
+            (events.first(), events.last())
+        else {
+            return Err(LedgerError::Shape(self.at));
+        };
+        let height = header.height;
+        let same = |what, expected: B256, found: B256| {
+            if expected == found { Ok(()) } else { Err(LedgerError::Replay { height, what, expected, found }) }
+        };
+        same("state root", header.post_state_root, self.state.state_root())?;
+        same("market root", header.market_root, *market_root)?;
+        same("market root", header.market_root, self.state.market_root()?)?;
+        let block = Block { header: (**header).clone(), body: (**body).clone() };
+        self.index.append(&block, &events)?;
+        keep_tree(&mut self.trees, &block, self.before.clone());
+        drop_trees(&mut self.trees, &self.state, &self.index);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Snapshot, LedgerError> {
+        if !self.block.is_empty() {
+            return Err(LedgerError::Shape(self.at));
+        }
+        Ok(Snapshot { state: self.state, index: self.index, trees: self.trees, event_count: self.at.0 })
+    }
+}
+

@@ -1,0 +1,356 @@
+//! The sequencer: collects transactions and messages, builds blocks at their
+//! time, has them decided, and has the ledger commit them.
+//!
+//! ```text
+//! SubmitTransaction ─► Mempool ─┐                                    ┌─► Ledger: Commit
+//! SubmitSystemMessage ► Messages ┴─timer─► Ledger: Propose ─► Consensus ─┘   (durable)
+//!        (answered: taken or why not)          │ dropped ─► out of the pools
+//! ```
+//!
+//! Blocks come at the target time while there is work, else at the idle
+//! interval; a heartbeat alone does not wake an idle chain. One block is in the
+//! making at a time. It knows nothing of proofs, packages or sessions. Full
+//! pools refuse; the mailbox is bounded, so HTTP callers wait.
+
+mod consensus;
+mod mempool;
+mod messages;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use actix::prelude::*;
+use alloy_primitives::Bytes;
+use crowdfold_events::{Address, B256, Commit as Certificate, wire::Code};
+use crowdfold_execution::{Transaction, decode_transaction};
+use crowdfold_kernel::{Dropped, ProposalInput, TransactionFault};
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+
+pub use self::{
+    consensus::{Consensus, ConsensusFault, SingleValidator},
+    mempool::{Mempool, MempoolLimits},
+    messages::MessagePool,
+};
+use crate::{
+    actors::{
+        ledger::{Commit, Ledger, LedgerError, ProposalFault, Propose},
+        session::messages::{Refusal, SubmitSystemMessage},
+    },
+    node::{Committed, Snapshot},
+    rpc::{TransactionSink, view::SubmitError},
+};
+
+/// Wall clock in milliseconds since the Unix epoch.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Pause after a proposal that failed, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// Offers a decoded transaction to the mempool.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<B256, TransactionFault>")]
+pub struct SubmitTransaction {
+    /// Decoded from `raw`.
+    pub transaction: Box<Transaction>,
+    /// EIP-2718 bytes.
+    pub raw: Bytes,
+}
+
+/// Starts building blocks. Sent once, when everybody listens.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Begin;
+
+/// Builds no more blocks; answered when none is in the making.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// See the module's header.
+pub struct Sequencer {
+    ledger: Addr<Ledger>,
+    consensus: Box<dyn Consensus>,
+    snapshot: Arc<Snapshot>,
+    last_commit: Certificate,
+    transactions: Mempool,
+    messages: MessagePool,
+    pool_view: watch::Sender<Mempool>,
+    /// Told once what ends the node.
+    fatal: mpsc::Sender<String>,
+    timer: Option<SpawnHandle>,
+    has_begun: bool,
+    is_building: bool,
+    is_stopping: bool,
+    stopped: Vec<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// How an attempt at a block ended.
+enum Attempt {
+    Committed { committed: Arc<Committed>, certificate: Certificate, dropped: Vec<Dropped> },
+    Proposal(ProposalFault),
+    Consensus(ConsensusFault),
+    Ledger(LedgerError),
+    Gone,
+}
+
+impl Sequencer {
+    /// A sequencer that goes on after `snapshot`.
+    #[must_use]
+    pub fn new(
+        ledger: Addr<Ledger>,
+        consensus: Box<dyn Consensus>,
+        snapshot: Arc<Snapshot>,
+        pool_view: watch::Sender<Mempool>,
+        fatal: mpsc::Sender<String>,
+    ) -> Self {
+        let last_commit = consensus.last_commit(&snapshot.state);
+        let transactions = pool_view.borrow().clone();
+        Self {
+            ledger,
+            consensus,
+            snapshot,
+            last_commit,
+            transactions,
+            messages: MessagePool::default(),
+            pool_view,
+            fatal,
+            timer: None,
+            has_begun: false,
+            is_building: false,
+            is_stopping: false,
+            stopped: Vec::new(),
+        }
+    }
+
+    /// When the next block is due, in milliseconds since the Unix epoch.
+    fn due_ms(&self) -> u64 {
+        let state = &self.snapshot.state;
+        let block = &state.parameters().block;
+        let has_work = !self.transactions.is_empty() || self.messages.is_urgent() || state.has_work();
+        let interval = if has_work { block.target_block_time_ms } else { block.idle_interval_ms };
+        state.time_ms().saturating_add(interval)
+    }
+
+    fn schedule(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if self.is_building || self.is_stopping || !self.has_begun {
+            return;
+        }
+        let delay = Duration::from_millis(self.due_ms().saturating_sub(now_ms()).max(1));
+        self.timer = Some(ctx.run_later(delay, |actor, ctx| {
+            actor.timer = None;
+            actor.build(ctx);
+        }));
+    }
+
+    fn build(&mut self, ctx: &mut Context<Self>) {
+        if self.is_building || self.is_stopping {
+            return;
+        }
+        self.is_building = true;
+        let state = self.snapshot.state.clone();
+        let least = state.time_ms().saturating_add(state.parameters().block.min_block_time_ms);
+        let input = ProposalInput {
+            time_ms: now_ms().max(least),
+            proposer: self.consensus.proposer(),
+            transactions: self.transactions.candidates(&state),
+            messages: self.messages.candidates(&state),
+            last_commit: self.last_commit.clone(),
+        };
+        let ledger = self.ledger.clone();
+        let proposed = ledger.send(Propose(input)).into_actor(self);
+        let attempt = proposed.then(move |proposed, actor, _| {
+            let decided: BoxFuture<'static, Attempt> = match proposed {
+                Ok(Ok(proposed)) => {
+                    let decision = actor.consensus.decide(&state, &proposed.block);
+                    Box::pin(async move {
+                        let certificate = match decision.await {
+                            Ok(certificate) => certificate,
+                            Err(fault) => return Attempt::Consensus(fault),
+                        };
+                        match ledger.send(Commit(proposed.block.hash())).await {
+                            Ok(Ok(committed)) => {
+                                Attempt::Committed { committed, certificate, dropped: proposed.dropped }
+                            }
+                            Ok(Err(fault)) => Attempt::Ledger(fault),
+                            Err(_) => Attempt::Gone,
+                        }
+                    })
+                }
+                Ok(Err(fault)) => Box::pin(async move { Attempt::Proposal(fault) }),
+                Err(_) => Box::pin(async { Attempt::Gone }),
+            };
+            decided.into_actor(actor)
+        });
+        ctx.spawn(attempt.map(|attempt, actor, ctx| actor.built(attempt, ctx)));
+    }
+
+    fn built(&mut self, attempt: Attempt, ctx: &mut Context<Self>) {
+        self.is_building = false;
+        match attempt {
+            Attempt::Committed { committed, certificate, dropped } => self.committed(&committed, certificate, &dropped),
+            Attempt::Proposal(fault @ ProposalFault::Block(_)) => {
+                tracing::error!(%fault, "no block can be built");
+                self.timer = Some(ctx.run_later(Duration::from_millis(RETRY_MS), |actor, ctx| {
+                    actor.timer = None;
+                    actor.build(ctx);
+                }));
+                return self.release();
+            }
+            Attempt::Proposal(fault) => self.end(fault.to_string()),
+            Attempt::Consensus(fault) => self.end(fault.to_string()),
+            Attempt::Ledger(fault) => self.end(fault.to_string()),
+            Attempt::Gone => self.end("the ledger is gone".to_owned()),
+        }
+        self.release();
+        self.schedule(ctx);
+    }
+
+    fn committed(&mut self, committed: &Committed, certificate: Certificate, dropped: &[Dropped]) {
+        self.snapshot = committed.snapshot.clone();
+        self.last_commit = certificate;
+        for dropped in dropped {
+            match dropped {
+                Dropped::Transaction { hash, fault } if !fault.is_temporary() => {
+                    tracing::info!(%hash, %fault, "a transaction leaves the pool");
+                    self.transactions.remove(hash);
+                }
+                Dropped::Message { hash, fault, .. } if !fault.is_temporary() => {
+                    tracing::info!(%hash, %fault, "a message leaves the pool");
+                    self.messages.remove(hash);
+                }
+                _ => {}
+            }
+        }
+        self.transactions.advance(&self.snapshot.state);
+        self.messages.advance(&self.snapshot.state);
+        self.pool_view.send_replace(self.transactions.clone());
+    }
+
+    /// Nothing can be committed any more: the node has to stop.
+    fn end(&mut self, why: String) {
+        tracing::error!(why, "the sequencer stops");
+        self.is_stopping = true;
+        // A full channel means that the node knows already.
+        self.fatal.try_send(why).unwrap_or_default();
+    }
+
+    fn release(&mut self) {
+        if self.is_stopping {
+            self.stopped.drain(..).for_each(|waiting| waiting.send(()).unwrap_or_default());
+        }
+    }
+}
+
+impl Actor for Sequencer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(1024);
+    }
+}
+
+impl Handler<Begin> for Sequencer {
+    type Result = ();
+
+    fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
+        self.has_begun = true;
+        self.schedule(ctx);
+    }
+}
+
+impl Handler<SubmitTransaction> for Sequencer {
+    type Result = Result<B256, TransactionFault>;
+
+    fn handle(&mut self, SubmitTransaction { transaction, raw }: SubmitTransaction, ctx: &mut Self::Context) -> Self::Result {
+        let hash = self.transactions.insert(*transaction, raw, &self.snapshot.state)?;
+        self.pool_view.send_replace(self.transactions.clone());
+        self.schedule(ctx);
+        Ok(hash)
+    }
+}
+
+impl Handler<SubmitSystemMessage> for Sequencer {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, submitted: SubmitSystemMessage, ctx: &mut Self::Context) -> Self::Result {
+        let SubmitSystemMessage { plugin, digest, message } = submitted;
+        if self.is_stopping {
+            return Err(Refusal { code: Code::Unavailable, reason: 0 });
+        }
+        let (state, index) = (&self.snapshot.state, &self.snapshot.index);
+        self.messages.insert(plugin, digest, message, state, index).map_err(|code| Refusal { code, reason: 0 })?;
+        self.schedule(ctx);
+        Ok(())
+    }
+}
+
+impl Handler<Stop> for Sequencer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.is_stopping = true;
+        self.schedule(ctx);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.stopped.push(sender);
+        if !self.is_building {
+            self.release();
+        }
+        Box::pin(async move { receiver.await.unwrap_or_default() })
+    }
+}
+
+/// The RPC's way into the mempool: decodes on the caller's thread.
+#[derive(Clone)]
+pub struct PoolSink {
+    chain_id: u64,
+    sequencer: Addr<Sequencer>,
+    view: watch::Receiver<Mempool>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl PoolSink {
+    /// A sink into this sequencer's pool.
+    #[must_use]
+    pub fn new(
+        chain_id: u64,
+        sequencer: Addr<Sequencer>,
+        view: watch::Receiver<Mempool>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+    ) -> Self {
+        Self { chain_id, sequencer, view, snapshots }
+    }
+}
+
+impl TransactionSink for PoolSink {
+    fn submit(&self, raw: Bytes) -> BoxFuture<'static, Result<B256, SubmitError>> {
+        let (chain_id, sequencer) = (self.chain_id, self.sequencer.clone());
+        Box::pin(async move {
+            let transaction = Box::new(decode_transaction(&raw, chain_id)?);
+            match sequencer.send(SubmitTransaction { transaction, raw }).await {
+                Ok(Ok(hash)) => Ok(hash),
+                Ok(Err(TransactionFault::Admission(refused))) => Err(refused.into()),
+                Ok(Err(fault)) => Err(fault.into()),
+                Err(_) => Err(SubmitError::Unavailable),
+            }
+        })
+    }
+
+    fn pending_nonce(&self, sender: &Address) -> Option<u64> {
+        let nonce = self.snapshots.borrow().state.account_info(sender).nonce;
+        self.view.borrow().next_nonce(sender, nonce)
+    }
+
+    fn pending(&self, hash: &B256) -> Option<Bytes> {
+        self.view.borrow().raw(hash)
+    }
+}
