@@ -14,7 +14,7 @@ use std::{
 use alloy_primitives::{Address, B256, address};
 use crowdfold::{
     node::{Node, NodeConfig, NodeHandle},
-    proofs::{CheckTimes, ProofChecker},
+    proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker},
 };
 use crowdfold_config::{Genesis, LOCAL};
 use crowdfold_events::Signer;
@@ -43,6 +43,10 @@ impl ProofChecker for NoProofs {
 
     fn aggregate(&self, _: &[TreeNode], _: &[u8]) -> Result<CheckTimes, ProofFault> {
         Err(ProofFault::Rejected)
+    }
+
+    fn batch_file(&self, _: BatchParts) -> Result<Vec<u8>, AssembleError> {
+        unreachable!("no proof is accepted, so no batch is")
     }
 }
 
