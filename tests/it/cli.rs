@@ -49,6 +49,8 @@ fn what_cannot_be_used_is_two_and_says_why() {
     ] {
         assert_eq!(crowdfold(args).status.code(), Some(2), "{args:?}");
     }
+    let used = dir.path().display().to_string();
+    assert_eq!(crowdfold(&["demo", "--data-dir", &used]).status.code(), Some(2), "the directory is not empty");
     let said = crowdfold(&["key", "show", "no such file", "--json"]);
     let error: Value = serde_json::from_slice(&said.stderr).unwrap();
     assert_eq!(error["exit_code"], 2);
