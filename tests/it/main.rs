@@ -1,0 +1,4 @@
+//! Tests of the whole program: a node in this process, independent tools beside it.
+
+mod cli;
+mod wallets;
