@@ -1,4 +1,8 @@
 //! Tests of the whole program: a node in this process, independent tools beside it.
 
 mod cli;
+mod demo;
 mod wallets;
+
+/// Held by tests that make proofs: two at a time would miss their deadlines.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());

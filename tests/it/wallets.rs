@@ -2,23 +2,27 @@
 //!
 //! They come from npm (`npm ci --prefix tests/wallets`). Without them or
 //! without Node.js the test says so and passes, except in CI, where that is a
-//! failure. Proofs play no part here, so none can be submitted.
+//! failure. The transaction of one of them is proven by a real prover; in the
+//! test of the other no proof is accepted.
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256, address};
 use crowdfold::{
+    headless::{Handle, HeadlessProver, ProveWork, RealWork},
     node::{Node, NodeConfig, NodeHandle},
-    proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker},
+    proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker, RealChecker},
 };
 use crowdfold_config::{Genesis, LOCAL};
 use crowdfold_events::Signer;
 use crowdfold_kernel::ProofFault;
+use crowdfold_prover::ProverConfig;
 use crowdfold_zk::item::{ItemInput, aggregate::Node as TreeNode};
 use serde_json::Value;
 
@@ -50,17 +54,30 @@ impl ProofChecker for NoProofs {
     }
 }
 
-async fn node(dir: &Path) -> NodeHandle {
+async fn node(dir: &Path, checker: Arc<dyn ProofChecker>) -> NodeHandle {
     let secret: [u8; 32] = hex::decode(VALIDATOR).unwrap().try_into().unwrap();
     Node::start(NodeConfig {
         genesis: Genesis::from_toml(LOCAL).unwrap(),
         data_dir: dir.to_owned(),
         rpc_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         validator: Signer::from_bytes(&secret).unwrap(),
-        checker: Arc::new(NoProofs),
+        checker,
     })
     .await
     .unwrap()
+}
+
+fn prover(node: &NodeHandle, work: Arc<dyn ProveWork>) -> (HeadlessProver, Handle) {
+    let config = ProverConfig {
+        agent: "test".to_owned(),
+        lanes: 1,
+        expected: None,
+        ms_per_segment: None,
+        seed: 1,
+        registers: true,
+    };
+    let signer = Signer::from_bytes(&[0x21; 32]).unwrap();
+    HeadlessProver::new(node.plugin_url(), config, signer, work, Box::new(|event| eprintln!("{event:?}")))
 }
 
 fn wallets() -> PathBuf {
@@ -88,13 +105,17 @@ fn json(output: &Output) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cast_sends_a_transfer_and_gets_its_receipt() {
+#[allow(clippy::await_holding_lock)] // The lock is between threads of the test runner, not between tasks.
+async fn cast_sends_a_transfer_gets_its_receipt_and_its_proof() {
     let cast = wallets().join("node_modules/@foundry-rs/cast-linux-amd64/bin/cast");
     if !is_there("cast", cast.exists()) {
         return;
     }
+    let _alone = crate::ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
-    let node = node(dir.path()).await;
+    let genesis = Genesis::from_toml(LOCAL).unwrap().validate().unwrap();
+    let params = tokio::task::spawn_blocking(move || crowdfold::params::prover(&genesis)).await.unwrap().unwrap();
+    let node = node(dir.path(), Arc::new(RealChecker::new(params.verifier().clone()))).await;
     let to = "0x00000000000000000000000000000000000c0ffe";
     let (sender, key) = SENDERS[0];
     let mut send = Command::new(&cast);
@@ -106,11 +127,17 @@ async fn cast_sends_a_transfer_and_gets_its_receipt() {
     balance.args(["balance", "--rpc-url", &node.rpc_url(), to]);
     let balance = run(balance).await;
     assert_eq!(String::from_utf8_lossy(&balance.stdout).trim(), "3000000000000000000");
-    // Its proof is a task that a prover would be drawn for.
     let hash: B256 = receipt["transactionHash"].as_str().unwrap().parse().unwrap();
-    let snapshot = node.snapshot();
-    let (_, item) = snapshot.state.item_of(&hash).unwrap();
-    assert!(item.task.is_some());
+    let (prover, handle) = prover(&node, Arc::new(RealWork::new(params)));
+    let proving = tokio::spawn(prover.run());
+    let mut snapshots = node.snapshots();
+    let proven = snapshots.wait_for(|snapshot| {
+        snapshot.state.item_of(&hash).is_some_and(|(_, item)| item.accepted.is_some())
+    });
+    tokio::time::timeout(Duration::from_secs(300), proven).await.expect("a proof in five minutes").unwrap();
+    handle.stop().await;
+    handle.stop().await;
+    proving.await.unwrap();
     node.stop().await.unwrap();
 }
 
@@ -121,7 +148,7 @@ async fn viem_sends_a_transfer_and_gets_its_receipt() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let node = node(dir.path()).await;
+    let node = node(dir.path(), Arc::new(NoProofs)).await;
     let to = "0x00000000000000000000000000000000000c0ffe";
     let mut send = Command::new("node");
     send.current_dir(wallets()).args(["viem.mjs", &node.rpc_url(), SENDERS[1].1, to, "5000000000000000000"]);
