@@ -109,7 +109,7 @@ impl Point {
             Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &other.x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope)], &[(1, &other.x), (-1, &x)])?;
-        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &other.y)], values: &[] }.to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &other.y)], values: &[] }.as_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
@@ -146,7 +146,7 @@ impl Point {
             Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &middle_x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope2)], &[(1, &self.x), (-1, &x)])?;
-        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &self.y)], values: &[] }.to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &self.y)], values: &[] }.as_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
