@@ -118,7 +118,10 @@ fn constants_are_pinned() {
             "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b",
             "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af",
         ],
-        ["PIN1", "PIN2"],
+        [
+            "296932512013e127fb03cd63570dfbf77cc4332400be5fd13d13378f2d6434be",
+            "19b40d8fbcdb8611e715f90891196f0c94aeb201b42d0ed8c2975b5d400bee67",
+        ],
     ];
     for (variant, pin) in [false, true].into_iter().zip(pins) {
         let family = c.family(variant);
