@@ -6,11 +6,10 @@ use alloy_primitives::{Address, address, b256};
 use crowdfold_config::Genesis;
 use crowdfold_events::Signer;
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
-    node::{Node, NodeConfig, NodeError, NodeEvent},
+    node::{Node, NodeConfig, NodeError},
     params,
     proofs::RealChecker,
 };
@@ -49,29 +48,15 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         checker: Arc::new(RealChecker::new(params)),
     };
     runtime()?.block_on(async {
-        let node = Node::start(config).await.map_err(classify)?;
+        let mut node = Node::start(config).await.map_err(classify)?;
         let said = json!({ "rpc": node.rpc_url(), "plugin": node.plugin_url(), "genesis": valid.hash });
         output.result(&said, format!("JSON-RPC {}\nprovers  {}", node.rpc_url(), node.plugin_url()))?;
-        let mut events = node.subscribe();
-        let failed = async move {
-            loop {
-                match events.recv().await {
-                    Ok(NodeEvent::Failed(why)) => return why,
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return "it has ended".to_owned(),
-                }
-            }
-        };
-        let why = tokio::select! {
-            true = signal() => None,
-            why = failed => Some(why),
-        };
-        tracing::info!("stopping");
-        let stopped = node.stop().await.map_err(classify);
-        match why {
-            Some(why) => Err(Failure::Failed(format!("the node failed: {why}"))),
-            None => stopped,
+        tokio::select! {
+            true = signal() => {}
+            ended = node.failed() => return ended.map_err(classify),
         }
+        tracing::info!("stopping");
+        node.stop().await.map_err(classify)
     })
 }
 
@@ -97,7 +82,10 @@ fn validator(args: &Args, genesis: &Genesis) -> Result<Signer, Failure> {
 
 fn classify(error: NodeError) -> Failure {
     match error {
-        NodeError::Start(_) | NodeError::NotValidator { .. } | NodeError::Bind { .. } => Failure::Unusable(error.to_string()),
+        NodeError::NotValidator { .. }
+        | NodeError::OtherShape { .. }
+        | NodeError::Bind { .. }
+        | NodeError::Directory { .. } => Failure::Unusable(error.to_string()),
         error => Failure::Failed(error.to_string()),
     }
 }

@@ -11,6 +11,8 @@ use rand::RngCore;
 
 /// What each wallet owns at genesis: 1,000 ZKPoW.
 const BALANCE: u128 = 1_000 * 10u128.pow(18);
+/// Added to every deadline for each prover beyond two: about one proof.
+const BLOCKS_PER_PROVER: u64 = 20;
 /// Most wallets; further transactions come from the same ones.
 const MAX_WALLETS: u32 = 16;
 
@@ -38,13 +40,17 @@ fn signer() -> Signer {
 
 impl DemoChain {
     /// The preset with a validator and wallets of its own, starting at `time_ms`.
-    pub(super) fn new(transactions: u32, time_ms: u64) -> Result<Self, GenesisError> {
+    ///
+    /// All provers share this machine's cores, so a proof may wait for one of
+    /// each other prover: deadlines leave room for that.
+    pub(super) fn new(transactions: u32, provers: u32, time_ms: u64) -> Result<Self, GenesisError> {
         let validator = signer();
         let wallet = |_| Wallet::from_key(B256::from(secret())).expect("invariant: secret() gives keys");
         let mut wallets: Vec<Wallet> = (0..transactions.clamp(1, MAX_WALLETS)).map(wallet).collect();
         wallets.sort_by_key(Wallet::address);
         let mut genesis = Genesis::from_toml(DEMO)?;
         genesis.time_ms = time_ms;
+        genesis.params.proving.deadline_base += BLOCKS_PER_PROVER * u64::from(provers.saturating_sub(2));
         genesis.validators[0].address = validator.address();
         let balance = Amount(Zkpow(BALANCE));
         genesis.allocations = wallets.iter().map(|w| Allocation { account: w.address(), balance }).collect();

@@ -65,6 +65,9 @@ const DRAW_LIMIT: Duration = Duration::from_secs(120);
 const PROVING_LIMIT: Duration = Duration::from_secs(900);
 const PER_TRANSACTION_LIMIT: Duration = Duration::from_secs(120);
 
+/// A first guess of what a segment takes.
+const MS_PER_SEGMENT: u64 = 4_000;
+
 /// What the user chose.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
@@ -159,7 +162,7 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
     let genesis_path = options.data_dir.join("genesis.toml");
     prepare(&options.data_dir)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-    let chain = DemoChain::new(options.transactions, now)?;
+    let chain = DemoChain::new(options.transactions, options.provers, now)?;
     let genesis = chain.genesis.clone().validate()?;
     write(&genesis_path, chain.genesis.to_toml()?.as_bytes())?;
 
@@ -263,7 +266,8 @@ fn start_prover(url: &str, name: String, seed: u64, work: Arc<dyn ProveWork>) ->
         agent: concat!("crowdfold-demo/", env!("CARGO_PKG_VERSION")).to_owned(),
         lanes: 1,
         expected: None,
-        ms_per_segment: None,
+        // Measured times include waiting for the cores that all provers share.
+        ms_per_segment: Some(MS_PER_SEGMENT),
         seed,
         registers: true,
     };

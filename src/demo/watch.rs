@@ -185,7 +185,7 @@ impl Watch {
             }
             Event::BountyBumped { task, bounty } => {
                 self.bumps.insert(*task, *bounty);
-                self.view.line(&format!("task {task}{}: the bounty rises to {}", self.about(*task), zkpow(*bounty)));
+                self.view.line(&format!("task {task}{}: the base bounty rises to {}", self.about(*task), zkpow(*bounty)));
             }
             Event::AdmissionPassed { plugin, .. } => {
                 self.view.line(&format!("{} is admitted by a real proof", self.name_of(plugin)));

@@ -88,8 +88,8 @@ pub struct TaskReport {
     pub assigned_at: Option<(Height, u64)>,
     /// Its deadline.
     pub deadline: Height,
-    /// Wall clock of the last offer, in milliseconds since the Unix epoch.
-    pub offered_at_ms: Option<u64>,
+    /// The newest attempt that was offered, and when by the wall clock, in milliseconds since the Unix epoch.
+    pub offered: Option<(u32, u64)>,
     /// Part done, in thousandths, as the plugin says.
     pub permille: u16,
     /// The last check of a proof for it.
@@ -104,7 +104,9 @@ impl TaskReport {
     /// From the offer to the complete upload, in milliseconds: what proving took, as seen from the node.
     #[must_use]
     pub fn prove_ms(&self) -> Option<u64> {
-        Some(self.check.as_ref()?.submitted_at_ms.saturating_sub(self.offered_at_ms?))
+        let (attempt, at_ms) = self.offered?;
+        let submitted_at_ms = self.check.as_ref()?.submitted_at_ms;
+        (attempt == self.attempts).then(|| submitted_at_ms.saturating_sub(at_ms))
     }
 }
 
@@ -122,7 +124,13 @@ impl TaskReports {
                 let header = &committed.block.header;
                 committed.events.iter().for_each(|event| self.chain_event(event, (header.height, header.time_ms)));
             }
-            NodeEvent::Offered { task, at_ms, .. } => self.entry(*task).offered_at_ms = Some(*at_ms),
+            // It may come before the block of the assignment, and again when a session is resumed.
+            NodeEvent::Offered { task, attempt, at_ms, .. } => {
+                let report = self.entry(*task);
+                if report.offered.is_none_or(|(before, _)| before < *attempt) {
+                    report.offered = Some((*attempt, *at_ms));
+                }
+            }
             NodeEvent::Progress { task, permille, .. } => self.entry(*task).permille = *permille,
             NodeEvent::Checked(check) => self.entry(check.task).check = Some(check.clone()),
             NodeEvent::BatchWritten { .. } | NodeEvent::Failed(_) => {}
@@ -158,7 +166,6 @@ impl TaskReports {
                 report.bounty = *bounty;
                 report.assigned_at = Some(at);
                 report.deadline = *deadline;
-                report.offered_at_ms = None;
                 report.permille = 0;
             }
             Event::AssignmentTimedOut { task, plugin, .. } => self.entry(*task).timed_out.push(*plugin),
