@@ -25,7 +25,8 @@ use crate::{
     node::Snapshot,
     proofs::{
         AssembleError, BatchItem, BatchParts, ProofChecker, ProofStore, StoreError,
-        witness::{self, WitnessError, block_env},
+        WitnessError, Witnesses,
+        witness::block_env,
     },
 };
 
@@ -79,16 +80,16 @@ impl From<StoreError> for AssemblyFault {
 
 /// See the module's header.
 pub struct Aggregator {
-    store: ProofStore,
+    witnesses: Witnesses,
     checker: Arc<dyn ProofChecker>,
     lane: Arc<Semaphore>,
 }
 
 impl Aggregator {
-    /// An aggregator that finds accepted proofs in `store`.
+    /// An aggregator that takes accepted proofs and items' inputs from `witnesses`.
     #[must_use]
-    pub fn new(store: ProofStore, checker: Arc<dyn ProofChecker>) -> Self {
-        Self { store, checker, lane: Arc::new(Semaphore::new(1)) }
+    pub fn new(witnesses: Witnesses, checker: Arc<dyn ProofChecker>) -> Self {
+        Self { witnesses, checker, lane: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -162,9 +163,9 @@ impl Handler<BuildPackage> for Aggregator {
     type Result = ResponseFuture<Result<WorkPackage, WitnessError>>;
 
     fn handle(&mut self, BuildPackage { snapshot, node }: BuildPackage, _: &mut Self::Context) -> Self::Result {
-        let store = self.store.clone();
+        let witnesses = self.witnesses.clone();
         let first = node.first_item.0;
-        let built = run(self.lane.clone(), move || witness::package(&snapshot, &store, &Work::Aggregate(node)));
+        let built = run(self.lane.clone(), move || witnesses.package(&snapshot, &Work::Aggregate(node)));
         Box::pin(async move {
             built.await.unwrap_or_else(|fault| {
                 tracing::error!(fault, "a package was lost");
@@ -178,7 +179,7 @@ impl Handler<AssembleBatch> for Aggregator {
     type Result = ResponseFuture<Result<Vec<u8>, AssemblyFault>>;
 
     fn handle(&mut self, request: AssembleBatch, _: &mut Self::Context) -> Self::Result {
-        let (store, checker) = (self.store.clone(), self.checker.clone());
+        let (store, checker) = (self.witnesses.store().clone(), self.checker.clone());
         let assembled = run(self.lane.clone(), move || {
             let AssembleBatch { snapshot, batch, certificate } = request;
             Ok(checker.batch_file(parts(&snapshot, &store, batch, &certificate)?)?)

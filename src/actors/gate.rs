@@ -80,7 +80,7 @@ impl Gate {
             TaskStatus::Assigned(assignment) if assignment.plugin == received.plugin => {}
             TaskStatus::Quarantined { .. } if state.plugin(&received.plugin).is_some() => {}
             TaskStatus::Done { .. } | TaskStatus::Lapsed => return Err(Code::Late),
-            TaskStatus::Waiting { .. } if task.failed.contains(&received.plugin) => return Err(Code::Late),
+            _ if task.failed.contains(&received.plugin) => return Err(Code::Late),
             _ => return Err(Code::TaskNotOpen),
         }
         let record = self.records.get(&received.plugin).copied().unwrap_or_default();

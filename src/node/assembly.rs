@@ -25,7 +25,7 @@ use crate::{
         },
         submitter::{Submitter, batch_path},
     },
-    proofs::{MAX_PROOF_BYTES, ProofStore, Verifier},
+    proofs::{MAX_PROOF_BYTES, ProofStore, Verifier, Witnesses},
     rpc::{
         Limits, Rpc,
         kernel_view::{Archive, KernelView},
@@ -158,7 +158,8 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let (snapshots, watching) = watch::channel(snapshot.clone());
     let (events, _) = broadcast::channel(EVENTS);
     let (fatal_sender, fatal) = mpsc::channel(1);
-    let verifier = Verifier::new(checker.clone(), store.clone(), watching.clone());
+    let witnesses = Witnesses::new(store.clone());
+    let verifier = Verifier::new(checker.clone(), witnesses.clone(), watching.clone());
     let oracle = Arc::new(verifier.clone());
     let ledger_thread = Arbiter::new();
     let to_ledger = events.clone();
@@ -166,8 +167,8 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let (pool_view, pool) = watch::channel(Mempool::new(MempoolLimits::default()));
     let consensus = Box::new(SingleValidator::new(validator.clone()));
     let sequencer = Sequencer::new(ledger.clone(), consensus, snapshot.clone(), pool_view, fatal_sender).start();
-    let aggregator = Aggregator::new(store.clone(), checker.clone()).start();
-    let assigner = Assigner::new(snapshot.clone(), store.clone(), aggregator.clone(), events.clone()).start();
+    let aggregator = Aggregator::new(witnesses.clone(), checker.clone()).start();
+    let assigner = Assigner::new(snapshot.clone(), witnesses, aggregator.clone(), events.clone()).start();
     let submitter = Submitter::new(
         validator.clone(),
         batches.clone(),

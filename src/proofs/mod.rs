@@ -9,3 +9,4 @@ pub mod witness;
 pub use checker::{AssembleError, BatchItem, BatchParts, CheckTimes, ProofChecker, RealChecker};
 pub use store::{MAX_PROOF_BYTES, ProofStore, StoreError, write_durably};
 pub use verdicts::{Verdict, Verdicts, Verifier};
+pub use witness::{WitnessError, Witnesses};

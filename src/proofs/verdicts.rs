@@ -16,7 +16,7 @@ use crowdfold_kernel::{AggregateNode, ProofFault, ProofOracle, Work};
 use crowdfold_zk::statement::ItemStatement;
 use tokio::sync::watch;
 
-use super::{CheckTimes, ProofChecker, ProofStore, witness};
+use super::{CheckTimes, ProofChecker, ProofStore, WitnessError, Witnesses};
 use crate::node::Snapshot;
 
 /// Verdicts kept; the oldest goes first.
@@ -71,7 +71,7 @@ impl Verdicts {
 #[derive(Clone)]
 pub struct Verifier {
     checker: Arc<dyn ProofChecker>,
-    store: ProofStore,
+    witnesses: Witnesses,
     verdicts: Verdicts,
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
@@ -79,8 +79,12 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier that reads statements' inputs from the newest snapshot.
     #[must_use]
-    pub fn new(checker: Arc<dyn ProofChecker>, store: ProofStore, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { checker, store, verdicts: Verdicts::default(), snapshots }
+    pub fn new(
+        checker: Arc<dyn ProofChecker>,
+        witnesses: Witnesses,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+    ) -> Self {
+        Self { checker, witnesses, verdicts: Verdicts::default(), snapshots }
     }
 
     /// What it remembers.
@@ -92,7 +96,7 @@ impl Verifier {
     /// Where proofs are kept.
     #[must_use]
     pub fn store(&self) -> &ProofStore {
-        &self.store
+        self.witnesses.store()
     }
 
     /// Verifies bytes for a statement, without looking at remembered verdicts
@@ -102,17 +106,17 @@ impl Verifier {
     /// [`ProofFault::Missing`] when this node lacks what it takes to verify, else the prover's fault.
     pub fn check(&self, work: &Work, proof: &[u8]) -> Result<CheckTimes, ProofFault> {
         let snapshot = self.snapshots.borrow().clone();
-        let own_fault = |fault: witness::WitnessError| {
+        let own_fault = |fault: WitnessError| {
             tracing::error!(%fault, "a proof cannot be verified");
             ProofFault::Missing
         };
         match work {
             Work::Item(statement) => {
-                let input = witness::item_input(&snapshot, statement).map_err(own_fault)?;
+                let input = self.witnesses.item_input(&snapshot, statement).map_err(own_fault)?;
                 self.checker.item(&input, proof)
             }
             Work::Aggregate(node) => {
-                let children = witness::children(&snapshot, &self.store, node).map_err(own_fault)?;
+                let children = self.witnesses.children(&snapshot, node).map_err(own_fault)?;
                 self.checker.aggregate(&children, proof)
             }
         }
@@ -122,7 +126,7 @@ impl Verifier {
         if let Some(verdict) = self.verdicts.get(&work, &proof) {
             return verdict;
         }
-        let bytes = self.store.get(proof).map_err(|fault| {
+        let bytes = self.store().get(proof).map_err(|fault| {
             tracing::error!(%fault, "the proof store failed");
             ProofFault::Missing
         })?;

@@ -7,7 +7,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use crowdfold::{
     actors::{gate::Gate, session::messages::ProofReceived},
     node::{NodeHandle, Snapshot},
-    proofs::{ProofStore, Verifier, witness},
+    proofs::{ProofStore, Verifier, Witnesses},
 };
 use crowdfold_events::{Address, TaskId, wire::Code};
 use crowdfold_kernel::{ProofFault, ProofOracle, Work, model::TaskStatus};
@@ -48,7 +48,7 @@ async fn bench() -> Bench {
     let snapshot = until(&node, "both have a task", both).await;
     let store = ProofStore::open(dir.path().join("proofs")).unwrap();
     let checker = Arc::new(Declared::default());
-    let verifier = Verifier::new(checker.clone(), store.clone(), node.snapshots());
+    let verifier = Verifier::new(checker.clone(), Witnesses::new(store.clone()), node.snapshots());
     let (plugin, other) = (one.address, two.address);
     let (task, others_task) = (mine(&snapshot, plugin).unwrap(), mine(&snapshot, other).unwrap());
     Bench { node, checker, verifier, store, _dir: dir, plugin, other, task, others_task }
@@ -58,7 +58,7 @@ impl Bench {
     fn proof(&self, task: TaskId, worker: Address) -> Vec<u8> {
         let snapshot = self.node.snapshot();
         let work = snapshot.state.work(task, worker).unwrap();
-        match witness::package(&snapshot, &self.store, &work).unwrap() {
+        match Witnesses::new(self.store.clone()).package(&snapshot, &work).unwrap() {
             WorkPackage::Item(input) => declared_item(&input),
             WorkPackage::Aggregate(_) => panic!("an item"),
         }

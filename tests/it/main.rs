@@ -7,6 +7,7 @@ mod bad_proofs;
 mod cli;
 mod demo;
 mod mempool;
+mod messages;
 mod path;
 mod restart;
 mod wallets;

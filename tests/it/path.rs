@@ -1,7 +1,13 @@
 //! The main job, with declared proofs.
 
-use crowdfold::node::{NodeEvent, TaskReports};
-use crowdfold_events::BatchIndex;
+use std::sync::atomic::Ordering;
+
+use crowdfold::{
+    actors::assigner::Projection,
+    node::{NodeEvent, Snapshot, TaskReports},
+};
+use crowdfold_events::{BatchIndex, Event, ItemIndex, TaskId};
+use crowdfold_prover::Outcome;
 use serde_json::json;
 
 use crate::world::{PRICE, call, event, genesis, prover, send, start, transfer, until};
@@ -50,8 +56,99 @@ async fn transactions_become_a_certified_batch() {
     assert!(proven.len() >= 6, "two admissions, three items, a node");
     assert!(proven.iter().all(|(_, r)| r.prove_ms().is_some() && r.check.as_ref().is_some_and(|c| c.refused.is_none())));
 
-    for p in &provers {
+    for p in provers {
         p.handle.stop().await;
+        assert_eq!(p.task.await.unwrap(), Outcome::Stopped { open: 0 }, "a stop leaves nothing behind");
     }
+    node.stop().await.unwrap();
+}
+
+fn keys(projection: &Projection, plugin: &alloy_primitives::Address) -> Vec<(TaskId, u32)> {
+    projection.tasks(plugin).into_iter().map(|(id, a)| (id, a.attempt)).collect()
+}
+
+/// A lazy prover misses its deadlines: it is penalised into a negative holding
+/// and another proves. What the assigner holds after each block is what it
+/// would hold after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn missed_deadlines_are_charged_and_redrawn() {
+    let (dir, mut genesis) = (tempfile::tempdir().unwrap(), genesis());
+    genesis.params.proving.deadline_base = 10;
+    genesis.params.proving.deadline_per_segment = 1;
+    genesis.params.proving.inclusion_grace = 3;
+    genesis.params.bounty.bump_interval = 5;
+    let node = start(dir.path(), &genesis).await;
+    let mut events = node.subscribe();
+    let (lazy, keen) = (prover(&node, 1), prover(&node, 2));
+    for p in [&lazy, &keen] {
+        until(&node, "a prover is active", |s| s.state.plugin(&p.address).is_some_and(|p| p.active)).await;
+    }
+    lazy.work.lazy.store(true, Ordering::SeqCst);
+    for nonce in 0..4 {
+        send(&node, &transfer(&genesis, 0, nonce, 1000, PRICE)).await;
+    }
+    let proven = |s: &Snapshot| (0..4).all(|i| s.state.item(ItemIndex(i)).is_some_and(|i| i.accepted.is_some()));
+    let end = until(&node, "all are proven", proven).await;
+    assert!(end.state.plugin(&lazy.address).unwrap().failed > 0);
+    assert!(end.state.account_info(&lazy.address).holding.0 < 0, "the penalty is above what it holds");
+    assert!(end.state.supply_report().conserved);
+    assert!((0..4).all(|i| end.state.item(ItemIndex(i)).unwrap().accepted.unwrap().worker == keen.address));
+
+    let plugins = [lazy.address, keen.address];
+    let mut projection = Projection::default();
+    let (mut timeouts, mut begun) = (0, false);
+    while let Ok(event) = events.try_recv() {
+        let NodeEvent::Committed(committed) = event else { continue };
+        let state = &committed.snapshot.state;
+        if !begun {
+            for plugin in &plugins {
+                projection.open(state, *plugin);
+            }
+            begun = true;
+            continue;
+        }
+        projection.apply(state, &committed.events);
+        timeouts += committed.events.iter().filter(|e| matches!(e, Event::AssignmentTimedOut { .. })).count();
+        for plugin in &plugins {
+            let mut fresh = Projection::default();
+            fresh.open(state, *plugin);
+            assert_eq!(keys(&projection, plugin), keys(&fresh, plugin), "at height {}", state.height());
+        }
+    }
+    assert!(timeouts > 0);
+    lazy.handle.stop().await;
+    keen.handle.stop().await;
+    node.stop().await.unwrap();
+}
+
+/// Every refusal of a transaction reaches the wallet as a typed error, and the node goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_transactions_say_why() {
+    let (dir, genesis) = (tempfile::tempdir().unwrap(), genesis());
+    let node = start(dir.path(), &genesis).await;
+    let good = transfer(&genesis, 0, 0, 1000, PRICE);
+    let mut other_chain = genesis.clone();
+    other_chain.chain_id += 1;
+    let cases: [(&str, Vec<u8>, &str); 6] = [
+        ("cut", good[..good.len() - 1].to_vec(), "malformed transaction"),
+        ("other chain", transfer(&other_chain, 0, 0, 1000, PRICE), "invalid chain id"),
+        ("poor", transfer(&genesis, 9, 0, 1000, PRICE), "insufficient funds"),
+        ("cheap", transfer(&genesis, 0, 0, 1000, 1), "max fee per gas less than block base fee"),
+        ("empty", Vec::new(), "malformed transaction"),
+        ("type", vec![0x7f; 100], "transaction type not supported"),
+    ];
+    for (name, raw, words) in cases {
+        let answer = send(&node, &raw).await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(words), "{name}: {answer}");
+    }
+    let hash = send(&node, &good).await["result"].clone();
+    assert!(hash.is_string());
+    until(&node, "it is in a block", |s| s.state.item_count() == 1).await;
+    let again = send(&node, &good).await;
+    let message = again["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("already known") || message.contains("nonce too low"), "{again}");
+    let receipt = call(&node, "eth_getTransactionReceipt", json!([hash])).await;
+    assert_eq!(receipt["result"]["status"], "0x1", "{receipt}");
     node.stop().await.unwrap();
 }

@@ -36,7 +36,7 @@ use crate::{
         },
     },
     node::{NodeEvent, Snapshot},
-    proofs::{ProofStore, witness},
+    proofs::Witnesses,
 };
 
 /// Packages built at the same time.
@@ -58,7 +58,7 @@ pub struct Assigner {
     projection: Projection,
     /// After the last block that the sessions were told of.
     snapshot: Arc<Snapshot>,
-    store: ProofStore,
+    witnesses: Witnesses,
     aggregator: Addr<Aggregator>,
     directory: Option<Addr<SessionDirectory>>,
     events: broadcast::Sender<NodeEvent>,
@@ -96,14 +96,14 @@ impl Assigner {
     #[must_use]
     pub fn new(
         snapshot: Arc<Snapshot>,
-        store: ProofStore,
+        witnesses: Witnesses,
         aggregator: Addr<Aggregator>,
         events: broadcast::Sender<NodeEvent>,
     ) -> Self {
         Self {
             projection: Projection::default(),
             snapshot,
-            store,
+            witnesses,
             aggregator,
             directory: None,
             events,
@@ -123,7 +123,7 @@ impl Assigner {
     /// Builds a task's package for a plugin; `None` when that is not possible.
     fn build(&self, plugin: Address, task: TaskId) -> impl Future<Output = Option<Built>> + use<> {
         let snapshot = self.snapshot.clone();
-        let (store, aggregator, lanes) = (self.store.clone(), self.aggregator.clone(), self.lanes.clone());
+        let (witnesses, aggregator, lanes) = (self.witnesses.clone(), self.aggregator.clone(), self.lanes.clone());
         async move {
             let _lane = lanes.acquire().await.ok()?;
             let work = snapshot.state.work(task, plugin)?;
@@ -132,7 +132,7 @@ impl Assigner {
                     aggregator.send(BuildPackage { snapshot, node }).await.ok()?
                 }
                 work @ crowdfold_kernel::Work::Item(_) => {
-                    tokio::task::spawn_blocking(move || witness::package(&snapshot, &store, &work)).await.ok()?
+                    tokio::task::spawn_blocking(move || witnesses.package(&snapshot, &work)).await.ok()?
                 }
             };
             let encoded = package.map_err(|fault| fault.to_string()).and_then(|p| p.encode().map_err(|f| f.to_string()));

@@ -106,13 +106,15 @@ fn assigned(state: &State, task: TaskId, plugin: &Address) -> Option<Assigned> {
     }
 }
 
-/// Tasks open to everybody that a plugin could take, oldest first.
-fn open_to(state: &State, plugin: &Address) -> Vec<TaskId> {
-    if state.plugin(plugin).is_none_or(|p| p.index.is_none() || !p.active) {
-        return Vec::new();
-    }
+/// The oldest tasks that are open to everybody.
+fn open_to_all(state: &State) -> Vec<TaskId> {
     let quarantined = state.open_tasks().filter(|(_, t)| matches!(t.status, TaskStatus::Quarantined { .. }));
     quarantined.map(|(id, _)| id).take(OPEN_TO_ALL).collect()
+}
+
+/// Whether a plugin is told of tasks that are open to everybody.
+fn takes_open(state: &State, plugin: &Address) -> bool {
+    state.plugin(plugin).is_some_and(|p| p.index.is_some() && p.active)
 }
 
 impl Projection {
@@ -121,7 +123,8 @@ impl Projection {
     pub fn open(&mut self, state: &State, plugin: Address) -> Standing {
         let standing = standing(state, &plugin);
         self.sessions.insert(plugin);
-        let mut ids: BTreeSet<TaskId> = open_to(state, &plugin).into_iter().collect();
+        let open = if takes_open(state, &plugin) { open_to_all(state) } else { Vec::new() };
+        let mut ids: BTreeSet<TaskId> = open.into_iter().collect();
         ids.extend(state.plugin(&plugin).into_iter().flat_map(|p| p.open.iter().copied().chain([p.admission])));
         let tasks = ids.into_iter().filter_map(|id| Some((id, assigned(state, id, &plugin)?))).collect();
         self.tasks.insert(plugin, tasks);
@@ -158,23 +161,22 @@ impl Projection {
         for event in events {
             self.event(state, event, &mut tells);
         }
+        let open = open_to_all(state);
+        if !open.is_empty() {
+            let takers: Vec<Address> = self.sessions.iter().copied().filter(|p| takes_open(state, p)).collect();
+            for (plugin, task) in takers.iter().flat_map(|plugin| open.iter().map(|task| (*plugin, *task))) {
+                if self.task(&plugin, task).is_none() {
+                    self.offer(state, plugin, task, &mut tells);
+                }
+            }
+        }
         tells
     }
 
     fn event(&mut self, state: &State, event: &Event, tells: &mut Vec<Tell>) {
         match event {
             Event::TaskAssigned { task, plugin, .. } => self.offer(state, *plugin, *task, tells),
-            Event::TaskQuarantined { task, .. } => {
-                let plugins: Vec<Address> = self.sessions.iter().copied().collect();
-                for plugin in plugins.into_iter().filter(|p| open_to(state, p).contains(task)) {
-                    self.offer(state, plugin, *task, tells);
-                }
-            }
-            Event::ProofAccepted { task, plugin, proof_hash } => {
-                self.end_for_all(*task, plugin, tells);
-                self.notify(*plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
-            }
-            Event::AggregateAccepted { task, plugin, proof_hash } => {
+            Event::ProofAccepted { task, plugin, proof_hash } | Event::AggregateAccepted { task, plugin, proof_hash } => {
                 self.end_for_all(*task, plugin, tells);
                 self.notify(*plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crowdfold_config::Genesis;
 use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
-use crowdfold_kernel::{BlockFault, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
+use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
 use crowdfold_zk::tree::StateTree;
 use imbl::OrdMap;
 
@@ -18,6 +18,15 @@ use crate::{
 const REPLAY_STEP: usize = 4096;
 /// Undecided proposals kept.
 const OVERLAYS: usize = 8;
+
+/// A proposal that was executed.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// The block.
+    pub block: Block,
+    /// What was left out, and why.
+    pub dropped: Vec<Dropped>,
+}
 
 /// What ends a ledger. Except for `Start` and a refused proposal, nothing can
 /// go on after it: the node stops.
@@ -120,10 +129,11 @@ impl LedgerCore {
     ///
     /// # Errors
     /// The choice is wrong, or there is a bug.
-    pub fn propose(&mut self, input: ProposalInput, oracle: &dyn ProofOracle) -> Result<Outcome, BlockFault> {
-        let outcome = Kernel::propose(&self.snapshot.state, input, oracle)?;
-        self.keep(outcome.clone());
-        Ok(outcome)
+    pub fn propose(&mut self, input: ProposalInput, oracle: &dyn ProofOracle) -> Result<Proposed, BlockFault> {
+        let mut outcome = Kernel::propose(&self.snapshot.state, input, oracle)?;
+        let proposed = Proposed { block: outcome.block.clone(), dropped: std::mem::take(&mut outcome.dropped) };
+        self.keep(outcome);
+        Ok(proposed)
     }
 
     /// Executes somebody's proposal on the last block and keeps what it would do.

@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use crowdfold_events::{B256, Block};
-use crowdfold_kernel::{BlockFault, Dropped, ProofOracle, ProposalInput};
+use crowdfold_kernel::{BlockFault, ProofOracle, ProposalInput};
 use tokio::sync::{broadcast, watch};
 
-pub use self::core::{LedgerCore, LedgerError};
+pub use self::core::{LedgerCore, LedgerError, Proposed};
 use crate::node::{Committed, NodeEvent, Snapshot};
 
 /// Why there is no proposal.
@@ -40,15 +40,6 @@ pub enum ProposalFault {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Proposed, ProposalFault>")]
 pub struct Propose(pub ProposalInput);
-
-/// A proposal that was executed.
-#[derive(Clone, Debug)]
-pub struct Proposed {
-    /// The block.
-    pub block: Block,
-    /// What was left out, and why.
-    pub dropped: Vec<Dropped>,
-}
 
 /// Executes a proposal of somebody else on the last block.
 #[derive(Debug, Message)]
@@ -111,8 +102,7 @@ impl Handler<Propose> for Ledger {
 
     fn handle(&mut self, Propose(input): Propose, _: &mut Self::Context) -> Self::Result {
         let core = self.core.as_mut().ok_or(ProposalFault::Closed)?;
-        let outcome = core.propose(input, self.oracle.as_ref())?;
-        Ok(Proposed { block: outcome.block, dropped: outcome.dropped })
+        Ok(core.propose(input, self.oracle.as_ref())?)
     }
 }
 
@@ -142,9 +132,9 @@ impl Handler<Commit> for Ledger {
             }
         };
         self.snapshots.send_replace(committed.snapshot.clone());
-        let told: Vec<_> = self.subscribers.iter().map(|s| s.send(CommittedBlock(committed.clone()))).collect();
-        // Nobody may be watching.
+        // Watchers hear of the block before what follows from it. There may be none.
         self.events.send(NodeEvent::Committed(committed.clone())).unwrap_or_default();
+        let told: Vec<_> = self.subscribers.iter().map(|s| s.send(CommittedBlock(committed.clone()))).collect();
         Box::pin(async move {
             for answer in told {
                 if answer.await.is_err() {
