@@ -1,5 +1,7 @@
 //! Tests of the whole program: a node in this process, independent tools beside it.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod cli;
 mod demo;
 mod wallets;

@@ -24,7 +24,7 @@ fn settlement(seed: u8) -> FileItem {
     let entry = |i: u8| SettlementEntry {
         account: Address::repeat_byte(i),
         amount: crowdfold_events::Zkpow(u128::from(i) + 1),
-        credit: i % 2 == 0,
+        credit: i.is_multiple_of(2),
     };
     let entries = (0..=seed % 128).map(entry).collect();
     FileItem { data: FileData::Settlement { entries }, ..transfer(seed) }
