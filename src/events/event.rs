@@ -118,6 +118,7 @@ pub struct SettlementEntry {
 /// The canonical event. The variant's order is not its encoding: see `codec`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Field names are the terms of the protocol; units are in their types.
+#[allow(clippy::large_enum_variant)] // Events are made, encoded and dropped one at a time.
 pub enum Event {
     GenesisLoaded {
         genesis_hash: B256,

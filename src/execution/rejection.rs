@@ -57,10 +57,6 @@ pub enum NotProvable {
         /// Length of the payload.
         bytes: usize,
     },
-    /// A valid signature whose points the signature circuit cannot add: see
-    /// [`crowdfold_zk::secp256k1::check_signature`].
-    #[error("signatures made of the circuit's own points")]
-    Signature,
     /// A recipient or sender with code.
     #[error("calls of contracts (account {account} has code)")]
     Code {

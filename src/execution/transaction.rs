@@ -156,11 +156,6 @@ impl Fields {
         let key = self.signature.recover_from_prehash(&keccak256(&self.payload)).map_err(|_| AdmissionError::Signature)?;
         let point = key.to_encoded_point(false);
         let pubkey: [u8; 64] = point.as_bytes()[1..].try_into().expect("invariant: an uncompressed point is 65 bytes");
-        let (x, y) = pubkey.split_at(32);
-        let word = |bytes: &[u8]| bytes.try_into().expect("invariant: half of 64 bytes");
-        let (r, s) = (self.signature.r().to_be_bytes(), self.signature.s().to_be_bytes());
-        crowdfold_zk::secp256k1::check_signature(keccak256(&self.payload).0, r, s, (word(x), word(y)))
-            .map_err(|_| NotProvable::Signature)?;
         Ok(Transaction {
             hash: keccak256(raw),
             kind: self.kind,

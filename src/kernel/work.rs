@@ -29,6 +29,7 @@ pub trait ProofOracle {
 
 /// A child of an aggregation node, with its accepted proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // Nearly all children are items.
 pub enum AggregateChild {
     /// An item.
     Item {

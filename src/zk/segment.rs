@@ -270,7 +270,7 @@ fn curve_slot<CS: ConstraintSystem<Scalar>>(
         |kind, side, (selector, payload): (Num, Vec<Num>)| ports.push(Port { kind, side, selector, payload });
     push(Kind::CurveState, Side::Receive, slot.state_in);
     push(Kind::CurveState, Side::Send, slot.state_out);
-    push(Kind::Signature, Side::Send, (slot.sig.0, slot.sig.1.into()));
+    push(Kind::Signature, Side::Send, slot.sig);
     Ok(())
 }
 

@@ -142,6 +142,7 @@ impl Handler<Deliver> for SessionDirectory {
             Some(Entry::Opening(_)) => {
                 self.sessions.remove(&plugin);
             }
+            #[allow(clippy::collapsible_match)] // A guard cannot take the command.
             Some(Entry::Open(session)) => {
                 if !pass(session, command) {
                     // Its mailbox is full or it has stopped: what it missed is told at the next login.

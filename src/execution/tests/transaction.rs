@@ -338,20 +338,3 @@ proptest! {
         }
     }
 }
-
-/// Whoever takes the circuit's offset point as R has a valid signature of some key
-/// for any transaction; no prover could ever prove it, so it must not get in.
-#[test]
-fn a_signature_that_cannot_be_proven_is_refused() {
-    let offset_x = (0u32..)
-        .map(|counter| keccak256([&b"crowdfold secp256k1 ecdsa offset point"[..], b"H", &counter.to_be_bytes()].concat()))
-        .find(|x| {
-            let compressed = [&[2u8][..], x.as_slice()].concat();
-            k256::PublicKey::from_sec1_bytes(&compressed).is_ok()
-        })
-        .unwrap();
-    for parity in [false, true] {
-        let raw = with_signature(dynamic(), |_| Signature::new(U256::from_be_bytes(offset_x.0), U256::from(1), parity));
-        assert_eq!(reason(&raw), AdmissionError::NotProvable(NotProvable::Signature));
-    }
-}

@@ -30,6 +30,7 @@ use crate::{
 
 /// A node of an aggregation tree with the statements and proofs below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // Nearly all nodes are items.
 pub enum Node {
     /// An accepted item.
     Item {

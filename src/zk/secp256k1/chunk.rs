@@ -3,8 +3,8 @@
 //! State message (all chunks): part, x(R) low and high half, P1's ordinate
 //! (residue, low part), P2's sign relative to P1, x(Q) low and high half, P3's
 //! ordinate (residue, low part), P4's relative sign, the accumulator's x low
-//! and high half, its ordinate (residue, low part), then the step bits of the
-//! later chunks, `WORDS` elements per chunk, next chunk first.
+//! and high half, its ordinate (residue, low part), the variant, then the step
+//! bits of the later chunks, `WORDS` elements per chunk, next chunk first.
 //!
 //! Which chunk a slot is, `is_first` and `is_last` say; the constraints are
 //! the same. Every element of the current state is `received + is_first·initial`,
@@ -18,10 +18,15 @@
 //! P1's and P3's weight 0). The part is 0 where nothing is received, grows by
 //! 1 per message, and must be `PARTS - 1` in the last chunk: only chains of
 //! exactly `PARTS` chunks end.
+//!
+//! The variant is the first chunk's choice: its initial value is itself. Later
+//! chunks have what they receive, and 0 if the slot is idle. It is boolean in
+//! every chunk and chooses the accumulator's start, the table's offset and the
+//! end.
 
-use super::constants::constants;
-use super::field::{Bit, Lc, Limbs, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2};
-use super::native::{Affine, ENDO_BETA, Fe, LazyValue, scalar_from_i128};
+use super::constants::{columns, constants};
+use super::field::{Bit, LIMBS, Lc, Limbs, Term, alloc, alloc_bit, alloc_bits, enforce_zero, multiply, pow2};
+use super::native::{Affine, ENDO_BETA, Fe, LazyValue, half_scalar, scalar_from_i128};
 use super::plan::{ChunkWitness, pack_steps};
 use super::point::{Point, build_table, lookup, lookup_generator, reduce};
 use super::relation::{Lazy, Product, Sum};
@@ -78,30 +83,48 @@ fn words(steps: &[[Option<Bit>; STEP_BITS]]) -> Vec<Lin> {
     steps.chunks(STEPS_PER_WORD).map(word).collect()
 }
 
+/// The elements of a point in a state: halves of x, residue and low part of y.
+fn point_lin(x: &Limbs, [residue, low]: [Lin; 2]) -> [Lin; 4] {
+    let [x_low, x_high] = halves(x);
+    [x_low, x_high, residue, low]
+}
+
 /// A state, element by element, without its step words.
-fn state_lin(part: Lin, r_x: &Limbs, p1: [Lin; 3], q_x: &Limbs, p3: [Lin; 3], acc: (&Limbs, [Lin; 2])) -> Vec<Lin> {
+fn state_lin(
+    part: Lin,
+    r_x: &Limbs,
+    p1: [Lin; 3],
+    q_x: &Limbs,
+    p3: [Lin; 3],
+    acc: [Lin; 4],
+    variant: Variable,
+) -> Vec<Lin> {
     let mut out = vec![part];
     out.extend(halves(r_x));
     out.extend(p1);
     out.extend(halves(q_x));
     out.extend(p3);
-    out.extend(halves(acc.0));
-    out.extend(acc.1);
+    out.extend(acc);
+    out.push(lin_of(variant));
     out
 }
 
 /// The state before chunk 0, to be multiplied by `is_first`.
-fn initial_state(gate: Bit, signature: &Signature) -> Vec<Lin> {
-    let start = Point::constant(gate, constants().start);
+fn initial_state(gate: Bit, variant: Variable, signature: &Signature) -> Vec<Lin> {
+    let [first, second] = constants().both(|family| family.start).map(|start| {
+        let y = LazyValue::from_limbs(&start.y.limbs());
+        [half_scalar(&start.x.0, 0), half_scalar(&start.x.0, 1), y.int.to_scalar(), scalar_from_i128(y.low)]
+    });
+    let start = core::array::from_fn(|i| vec![(gate.var, first[i]), (variant, second[i] - first[i])]);
     let ordinate = |o: &signature::SignedOrdinate| [o.residue, o.low, o.flip].map(lin_of);
-    let term = |t: Term| vec![(t.var, t.coef)];
     let mut out = state_lin(
         Vec::new(),
         &signature.r_x,
         ordinate(&signature.p1),
         &signature.q_x,
         ordinate(&signature.p3),
-        (&start.x, [term(start.y.residue), term(start.y.low)]),
+        start,
+        variant,
     );
     for steps in signature.steps.chunks(STEPS) {
         out.extend(words(steps));
@@ -177,39 +200,27 @@ fn step<CS: ConstraintSystem<Scalar>>(
     acc.add(cs, gate, &addend)
 }
 
-/// `is_last` forces the accumulator to be the constant end point.
+/// `is_last` forces the accumulator to be the end point of the variant.
 pub(super) fn enforce_end<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
     is_last: Bit,
+    variant: Bit,
     acc: &Point,
 ) -> Result<(), SynthesisError> {
-    let end = constants().end;
-    for (term, limb) in acc.x.terms.iter().zip(end.x.limbs()) {
-        cs.enforce(
-            || "end",
-            |lc| lc + is_last.var,
-            |lc| {
-                let lc = term.add_to(lc, Scalar::ONE);
-                lc - (scalar_from_i128(i128::from(limb)), CS::one())
-            },
-            |lc| lc,
-        );
+    let ends = constants().both(|family| family.end);
+    let [first, second] = ends.map(columns);
+    // `term` minus the end's column.
+    let without = |lc: Lc, term: Term, i: usize| {
+        term.add_to(lc, Scalar::ONE) - (first[i], CS::one()) - (second[i] - first[i], variant.var)
+    };
+    for (i, term) in acc.x.terms.iter().enumerate() {
+        cs.enforce(|| "end", |lc| lc + is_last.var, |lc| without(lc, *term, i), |lc| lc);
     }
-    let end_y = LazyValue::from_limbs(&end.y.limbs());
+    let end_y = LazyValue::from_limbs(&ends[usize::from(variant.val)].y.limbs());
     let value = if is_last.val { acc.y.value.add_times(-1, &end_y) } else { LazyValue::default() };
-    let residue = multiply(
-        cs,
-        value.int.to_scalar(),
-        |lc| lc + is_last.var,
-        |lc| acc.y.residue.add_to(lc, Scalar::ONE) - (end_y.int.to_scalar(), CS::one()),
-    )?;
-    let low = multiply(
-        cs,
-        scalar_from_i128(value.low),
-        |lc| lc + is_last.var,
-        |lc| acc.y.low.add_to(lc, Scalar::ONE) - (scalar_from_i128(end_y.low), CS::one()),
-    )?;
+    let residue = multiply(cs, value.int.to_scalar(), |lc| lc + is_last.var, |lc| without(lc, acc.y.residue, LIMBS))?;
+    let low = multiply(cs, scalar_from_i128(value.low), |lc| lc + is_last.var, |lc| without(lc, acc.y.low, LIMBS + 1))?;
     let difference = Lazy { residue: Term::one(residue), low: Term::one(low), value, weight: acc.y.weight };
     Sum { lazies: &[(1, &difference)], ..Sum::default() }.enforce_zero_mod_p(cs, gate)
 }
@@ -244,7 +255,6 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
     let none = Default::default();
     let signature_values = witness.signature.as_ref().unwrap_or(&none);
     let signature = signature::synthesize(cs, is_first, signature_values)?;
-    let initial = initial_state(is_first, &signature);
 
     // The current state.
     let state = &witness.state;
@@ -257,13 +267,22 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
     let p3 = [current(cs, 8)?, current(cs, 9)?, current(cs, 10)?];
     let acc_x = Limbs::alloc(cs, state.acc.x.limbs())?;
     let acc_y = [current(cs, 13)?, current(cs, 14)?];
+    let variant = alloc_bit(cs, state.variant)?;
+    let initial = initial_state(is_first, variant.var, &signature);
     let mut steps = Vec::with_capacity(STEPS);
     for i in 0..STEPS {
         let bits = state.steps.get(i).copied().unwrap_or(0);
         steps.push(alloc_bits(cs, u128::from(bits), STEP_BITS)?);
     }
-    let mut state_now =
-        state_lin(lin_of(part), &r_x, p1.map(lin_of), &q_x, p3.map(lin_of), (&acc_x, acc_y.map(lin_of)));
+    let mut state_now = state_lin(
+        lin_of(part),
+        &r_x,
+        p1.map(lin_of),
+        &q_x,
+        p3.map(lin_of),
+        point_lin(&acc_x, acc_y.map(lin_of)),
+        variant.var,
+    );
     let fixed = state_now.len();
     let own: Vec<[Option<Bit>; STEP_BITS]> = steps.iter().map(|s| core::array::from_fn(|i| Some(s[i]))).collect();
     state_now.extend(words(&own));
@@ -318,14 +337,14 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         Point { x: q_x.clone(), y: lazy([p3[0], p3[1]], state.p3_y, 0), at: at(state.q_x, witness.ordinates[1]) };
     let [p1_point, p2_point] = endomorphism_pair(cs, sel, p1_point, (p1[2], state.r_flip))?;
     let [p3_point, p4_point] = endomorphism_pair(cs, sel, p3_point, (p3[2], state.q_flip))?;
-    let table = build_table(cs, sel, &[p1_point, p2_point, p3_point, p4_point])?;
+    let table = build_table(cs, sel, variant, &[p1_point, p2_point, p3_point, p4_point])?;
     let mut acc = Point { x: acc_x, y: lazy(acc_y, state.acc_y, 1), at: state.acc };
     for bits in &steps {
         acc = step(cs, sel, &acc, &table, bits)?;
     }
 
     // The end, or the next chunk's state.
-    enforce_end(cs, sel, is_last, &acc)?;
+    enforce_end(cs, sel, is_last, variant, &acc)?;
     enforce_last_part(cs, is_last, part);
     let term = |t: Term| vec![(t.var, t.coef)];
     let mut next = state_lin(
@@ -334,7 +353,8 @@ pub fn synthesize_chunk<CS: ConstraintSystem<Scalar>>(
         p1.map(lin_of),
         &q_x,
         p3.map(lin_of),
-        (&acc.x, [term(acc.y.residue), term(acc.y.low)]),
+        point_lin(&acc.x, [term(acc.y.residue), term(acc.y.low)]),
+        variant.var,
     );
     next.extend_from_slice(&state_now[fixed + WORDS..]);
     let sent = gated(cs, sends.get_variable(), &next, &witness.state_out())?;

@@ -1,11 +1,13 @@
 //! Points that are constants of the circuit.
 //!
-//! The offsets `H` (in every table entry) and `H0` (the accumulator's start)
-//! are hashed to the curve: `x = keccak256(DOMAIN ‖ label ‖ counter)`, big
-//! endian, counter 0, 1, 2, … (4 bytes, big endian) until `x < p` is an
-//! abscissa; the even ordinate. Nobody knows a relation between H, H0 and G,
-//! so no honest signature meets an exceptional addition (one whose R was chosen
-//! for that purpose does, and is refused at admission).
+//! The offsets `H` (in every entry of the table of a signature's points) and
+//! `H0` (the accumulator's start) exist in [`VARIANTS`] independent families,
+//! of which a chain uses one. They are hashed to the curve:
+//! `x = keccak256(DOMAIN ‖ label ‖ counter)`, big endian, counter 0, 1, 2, …
+//! (4 bytes, big endian) until `x < p` is an abscissa; the even ordinate.
+//! Nobody knows a relation between them and G, which is why one of the families
+//! proves any signature: see the [module's header](super). The generator's
+//! table is the same for both families; its offset is the first family's `H`.
 //! Soundness does not rest on this: every addition proves that its abscissas
 //! differ.
 
@@ -21,14 +23,23 @@ const DOMAIN: &[u8] = b"crowdfold secp256k1 ecdsa offset point";
 /// proof's field and y modulo 2^64.
 pub(super) const COLUMNS: usize = 10;
 
-/// Everything that is computed once per process.
-pub(super) struct Constants {
-    /// Offset of every entry of both tables.
+/// Families of offsets, one per value of a chain's variant bit.
+pub(super) const VARIANTS: usize = 2;
+
+/// The offsets of one variant of the chain.
+pub(super) struct Family {
+    /// `H`: offset of every entry of the table of a signature's points.
     pub(super) offset: Affine,
-    /// Where the accumulator starts.
+    /// `H0`: where the accumulator starts.
     pub(super) start: Affine,
     /// Where it ends if the signature is valid: the sum of all offsets.
     pub(super) end: Affine,
+}
+
+/// Everything that is computed once per process.
+pub(super) struct Constants {
+    /// The offsets by variant; `false` is the first.
+    families: [Family; VARIANTS],
     /// Entry `i`: `H - Σ_j (i_{2j} + 2·i_{2j+1})·2^(2·ROUNDS·j)·G`.
     pub(super) generator: Vec<Affine>,
     /// `partial[low][high][column]`: the table as polynomial in the four low
@@ -36,6 +47,18 @@ pub(super) struct Constants {
     pub(super) partial: Vec<[[Scalar; COLUMNS]; 16]>,
     /// `coefficients[low][high][column]`: the table as polynomial in all bits.
     pub(super) coefficients: Vec<[[Scalar; COLUMNS]; 16]>,
+}
+
+impl Constants {
+    /// The offsets of a variant.
+    pub(super) fn family(&self, variant: bool) -> &Family {
+        &self.families[usize::from(variant)]
+    }
+
+    /// A point of each family, first family first.
+    pub(super) fn both(&self, point: impl Fn(&Family) -> Affine) -> [Affine; VARIANTS] {
+        [point(&self.families[0]), point(&self.families[1])]
+    }
 }
 
 fn hash_to_curve(label: &[u8]) -> Affine {
@@ -52,7 +75,7 @@ fn hash_to_curve(label: &[u8]) -> Affine {
 }
 
 /// The scalar columns of a point as the circuit holds it.
-fn columns(point: Affine) -> [Scalar; COLUMNS] {
+pub(super) fn columns(point: Affine) -> [Scalar; COLUMNS] {
     let limbs = point.x.limbs();
     let y = LazyValue::from_limbs(&point.y.limbs());
     core::array::from_fn(|i| match i {
@@ -63,11 +86,10 @@ fn columns(point: Affine) -> [Scalar; COLUMNS] {
 }
 
 fn build() -> Constants {
-    let offset = hash_to_curve(b"H");
-    let start = hash_to_curve(b"H0");
     let add = |a: Affine, b: Affine| a.add(b).expect("invariant: offsets are independent of the generator");
 
-    let mut generator = vec![offset];
+    let generator_offset = hash_to_curve(b"H");
+    let mut generator = vec![generator_offset];
     let mut base = GENERATOR;
     for _ in 0..K_WORDS {
         for _ in 0..2 {
@@ -81,12 +103,17 @@ fn build() -> Constants {
         }
     }
 
-    // The loop of the circuit with all scalars zero.
-    let end = (0..ROUNDS).fold(start, |acc, _| {
-        let once = add(add(acc, offset), acc);
-        let twice = add(add(once, offset), once);
-        add(twice, offset)
-    });
+    let family = |offset_label: &[u8], start_label: &[u8]| {
+        let (offset, start) = (hash_to_curve(offset_label), hash_to_curve(start_label));
+        // The loop of the circuit with all scalars zero.
+        let end = (0..ROUNDS).fold(start, |acc, _| {
+            let once = add(add(acc, offset), acc);
+            let twice = add(add(once, offset), once);
+            add(twice, generator_offset)
+        });
+        Family { offset, start, end }
+    };
+    let families = [family(b"H", b"H0"), family(b"H'", b"H0'")];
     let mut partial = vec![[[Scalar::ZERO; COLUMNS]; 16]; 16];
     for (index, point) in generator.iter().enumerate() {
         partial[index % 16][index / 16] = columns(*point);
@@ -113,7 +140,7 @@ fn build() -> Constants {
             }
         }
     }
-    Constants { offset, start, end, generator, partial, coefficients }
+    Constants { families, generator, partial, coefficients }
 }
 
 /// The constants, computed at the first call (a few milliseconds).

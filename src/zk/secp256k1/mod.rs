@@ -1,4 +1,4 @@
-//! secp256k1 ECDSA verification, a third per circuit slot.
+//! secp256k1 ECDSA verification, [`STEPS`] steps of it per circuit slot.
 //!
 //! Statement of a whole chain of [`PARTS`] chunks: for the hash `z` (256-bit
 //! integer), the public key `Q` (affine, canonical, on the curve) there are
@@ -22,14 +22,45 @@
 //!
 //! A step: `acc = 2·acc + T[bits]` twice, then `acc = acc + U[bits of k]`.
 //! `T` holds `H + Σ ±(R, λR, -Q, -λQ)`, `U` constants; see [`constants`] for
-//! `H`. All chunks have the same shape; what a chunk is, is witness.
+//! `H` and `H0`, the accumulator's start. All chunks have the same shape; what a chunk is, is witness.
 //!
-//! **Exceptions.** Two summands of one abscissa cannot be added, and a chain
-//! that meets them has no proof. Nobody who signs with a key and a nonce gets
-//! there (that rests on discrete logarithms), but who chooses R first, say
-//! `R = H`, and recovers the key from it does, for any hash and with an address
-//! that can be funded. So [`check_signature`] is a rule of the chain: what it
-//! refuses must not be admitted.
+//! **Every valid signature can be proven.** Two summands of one abscissa cannot
+//! be added, and a chain that meets them has no proof. Who chooses R first, say
+//! `R = H`, and recovers the key from it has a valid signature of any hash, by
+//! an address that can be funded, whose chain does. So there are two families
+//! of offsets, `(H_0, H0_0)` and `(H_1, H0_1)`, and the prover says with one
+//! bit, the variant, which one a chain uses (`U` always has `H_0`).
+//!
+//! Both chains exceptional would be a discrete logarithm. All summands are
+//! known combinations of the offsets, R, Q and G (`λP` counts as a multiple of
+//! P), and `Q = (s·R - z·G)/r`. So an exception of variant v is an equation
+//!
+//! ```text
+//! c·H_v + d·H0_v + u·H_0 + m·R + g·G = O                              (v)
+//! ```
+//!
+//! whose coefficients mod n follow from the signature and the place of the
+//! addition. `(c, d) != (0, 0)`, and no other family's H0 occurs, because of
+//! what is added where:
+//!
+//! - building T, `T[i] + P`: `T[i] = ±P`, where c = 1, d = 0 and u = 0 (no
+//!   entry is without H, and no sum of the points alone is ever formed);
+//! - doubling, `acc + T[i]`, then `(acc + T[i]) + acc`: `acc = ±T[i]` or
+//!   `2·acc + T[i] = O` (their other solution, `T[i] = O`, is no point);
+//! - the generator's, `acc + U[i]`: `acc = ±U[i]`.
+//!
+//! The accumulator holds `2^j·H0_v` after j doublings and neither table holds
+//! any H0_v, so `d = 2^j` or `2^(j+1)` in the last two, which is not 0 mod n.
+//! The end is compared, not added. If the m of equation (0) is 0, that is a
+//! relation between `H_0`, `H0_0` and G: a combination that is not trivial,
+//! since u = 0 where d = 0. Otherwise take R from it and put it into (1): there
+//! `H_1` and `H0_1` keep their c and d, so this is one between all offsets and
+//! G. The offsets are hashed to the curve ([`constants`]); a relation between
+//! such points is as hard to find as a logarithm.
+//!
+//! The planner takes the first variant unless it is exceptional, so a signature
+//! has one witness. Soundness needs none of this: either variant's chain proves
+//! the same equation.
 
 mod chunk;
 mod constants;
@@ -45,7 +76,7 @@ mod signature;
 mod tests;
 
 pub use chunk::{ChunkPorts, synthesize_chunk};
-pub use plan::{ChunkWitness, EcdsaPlan, SignatureError, check_signature};
+pub use plan::{ChunkWitness, EcdsaPlan, SignatureError};
 
 /// Chunks per signature; changing it (2 with `STEPS = 16`, 3 with 11) is
 /// enough to cut the work differently.
@@ -53,7 +84,7 @@ pub const PARTS: usize = 2;
 /// Steps (two doublings each) per chunk.
 pub const STEPS: usize = 16;
 /// Elements of a state message.
-pub const STATE_WIDTH: usize = 15 + (PARTS - 1) * WORDS;
+pub const STATE_WIDTH: usize = 16 + (PARTS - 1) * WORDS;
 /// Elements of a signature message.
 pub const SIG_WIDTH: usize = 6;
 

@@ -82,9 +82,9 @@ impl Fe {
     pub(super) fn add(self, other: Fe) -> Fe {
         let mut sum = [0u64; 4];
         let mut carry = 0u128;
-        for i in 0..4 {
-            carry += u128::from(self.0[i]) + u128::from(other.0[i]);
-            sum[i] = carry as u64;
+        for (limb, (a, b)) in sum.iter_mut().zip(self.0.into_iter().zip(other.0)) {
+            carry += u128::from(a) + u128::from(b);
+            *limb = carry as u64;
             carry >>= 64;
         }
         Fe::reduce_once(sum, carry != 0)
@@ -253,9 +253,9 @@ impl Wide {
     pub(super) fn add(self, other: Wide) -> Wide {
         let mut out = [0u64; 6];
         let mut carry = 0u128;
-        for i in 0..6 {
-            carry += u128::from(self.0[i]) + u128::from(other.0[i]);
-            out[i] = carry as u64;
+        for (limb, (a, b)) in out.iter_mut().zip(self.0.into_iter().zip(other.0)) {
+            carry += u128::from(a) + u128::from(b);
+            *limb = carry as u64;
             carry >>= 64;
         }
         Wide(out)

@@ -34,10 +34,9 @@ pub enum SignatureError {
     /// The verification equation does not hold.
     #[error("the signature does not match the hash and the public key")]
     Mismatch,
-    /// An addition of the chain meets two points of one abscissa, so the chain
-    /// proves nothing. The signature may satisfy the equation: whoever chooses
-    /// `R` first (the circuit's offset, say) and then recovers the key from it
-    /// makes such a one for any hash, without knowing any logarithm.
+    /// The chains of both variants meet an addition of two points of one
+    /// abscissa, so neither proves anything. Such a signature would show a
+    /// relation between the offsets, see the module's header.
     #[error("the signature is made of points that the circuit cannot add")]
     Exceptional,
 }
@@ -73,11 +72,18 @@ pub(super) struct StateValues {
     pub(super) steps: Vec<u16>,
     pub(super) acc: Affine,
     pub(super) acc_y: LazyValue,
+    /// The family of the chain's offsets.
+    pub(super) variant: bool,
 }
 
 impl SignatureValues {
     /// Checks every range and finds the multipliers; R's ordinate is one of two.
-    fn new(hash: [u8; 32], r: [u8; 32], s: [u8; 32], pubkey: ([u8; 32], [u8; 32])) -> Result<Self, SignatureError> {
+    pub(super) fn new(
+        hash: [u8; 32],
+        r: [u8; 32],
+        s: [u8; 32],
+        pubkey: ([u8; 32], [u8; 32]),
+    ) -> Result<Self, SignatureError> {
         let [z, r, s] = [hash, r, s].map(|b| words_from_be(&b));
         if r == [0; 4] || at_most(&N, &r) {
             return Err(SignatureError::ROutOfRange);
@@ -110,20 +116,6 @@ impl SignatureValues {
             alpha: words_of(&alpha),
             beta: words_of(&residue(components[2], components[3])),
         })
-    }
-
-    /// What `attempt` makes of the values with R or -R: it says `None` where
-    /// the chain is exceptional and `Some(None)` where it ends elsewhere.
-    fn find<T>(self, mut attempt: impl FnMut(&Self) -> Option<Option<T>>) -> Result<T, SignatureError> {
-        let mut error = SignatureError::Mismatch;
-        for r in [self.r, self.r.neg()] {
-            match attempt(&Self { r, ..self.clone() }) {
-                Some(Some(found)) => return Ok(found),
-                Some(None) => {}
-                None => error = SignatureError::Exceptional,
-            }
-        }
-        Err(error)
     }
 }
 
@@ -158,6 +150,7 @@ impl StateValues {
             half_scalar(&self.acc.x.0, 1),
             self.acc_y.int.to_scalar(),
             scalar_from_i128(self.acc_y.low),
+            Scalar::from(u64::from(self.variant)),
         ];
         out.extend(pack_steps(&self.steps, (PARTS - 1) * WORDS));
         out
@@ -224,84 +217,6 @@ impl ChunkWitness {
     }
 }
 
-/// Checks that a signature can be proven, which is more than that it is valid:
-/// see [`SignatureError::Exceptional`]. Whoever admits a transaction asks, or
-/// anybody can post one that nobody can prove. Arguments and errors are those
-/// of [`EcdsaPlan::new`].
-///
-/// # Errors
-/// [`SignatureError`].
-pub fn check_signature(
-    hash: [u8; 32],
-    r: [u8; 32],
-    s: [u8; 32],
-    pubkey: ([u8; 32], [u8; 32]),
-) -> Result<(), SignatureError> {
-    let values = SignatureValues::new(hash, r, s, pubkey)?;
-    values.find(|values| {
-        let (initial, ordinates) = initial_state(values);
-        let points = initial.points(ordinates[0], ordinates[1]);
-        Some(run_projective(&points, &initial.steps)?.is(constants().end).then_some(()))
-    })
-}
-
-/// A point as (X/Z², Y/Z³), so that a sum costs no inversion.
-#[derive(Clone, Copy)]
-struct Jacobian {
-    x: Fe,
-    y: Fe,
-    z: Fe,
-}
-
-impl Jacobian {
-    fn of(point: Affine) -> Self {
-        Self { x: point.x, y: point.y, z: Fe::from_u64(1) }
-    }
-
-    /// The sum of two points of different abscissas, `None` otherwise.
-    fn add(self, other: Self) -> Option<Self> {
-        let (zz, other_zz) = (self.z.square(), other.z.square());
-        let (u, other_u) = (self.x.mul(other_zz), other.x.mul(zz));
-        if u == other_u {
-            return None;
-        }
-        let s = self.y.mul(other_zz).mul(other.z);
-        let rise = other.y.mul(zz).mul(self.z).sub(s);
-        let run = other_u.sub(u);
-        let square = run.square();
-        let cube = square.mul(run);
-        let v = u.mul(square);
-        let x = rise.square().sub(cube).sub(v.add(v));
-        let y = rise.mul(v.sub(x)).sub(s.mul(cube));
-        Some(Self { x, y, z: run.mul(self.z).mul(other.z) })
-    }
-
-    fn is(self, point: Affine) -> bool {
-        let zz = self.z.square();
-        self.x == point.x.mul(zz) && self.y == point.y.mul(zz).mul(self.z)
-    }
-}
-
-/// Where the accumulator ends: [`run`] without the values in between, some
-/// fifteen times as fast.
-fn run_projective(points: &[Affine; 4], steps: &[u16]) -> Option<Jacobian> {
-    let constants = constants();
-    let mut table = vec![Jacobian::of(constants.offset)];
-    for point in points {
-        for i in 0..table.len() {
-            table.push(table[i].add(Jacobian::of(*point))?);
-        }
-    }
-    let mut acc = Jacobian::of(constants.start);
-    for bits in steps {
-        for entry in [bits & 15, bits >> 4 & 15] {
-            acc = acc.add(table[usize::from(entry)])?.add(acc)?;
-        }
-        acc = acc.add(Jacobian::of(constants.generator[usize::from(bits >> 8)]))?;
-    }
-    Some(acc)
-}
-
 /// A verified signature, cut into the chunks of its proof.
 #[derive(Clone, Debug)]
 pub struct EcdsaPlan {
@@ -353,16 +268,24 @@ pub(super) fn step_bits(components: &[Component; 4], k: &[u64; 4]) -> Vec<u16> {
         .collect()
 }
 
-/// The accumulator after every chunk: `None` if an addition is exceptional.
-fn run(points: &[Affine; 4], steps: &[u16]) -> Option<Vec<(Affine, LazyValue)>> {
-    let constants = constants();
-    let mut table = vec![constants.offset];
+/// The table of `offset + Σ b_i·P_i`, index bit i for `P_i`: `None` if an
+/// addition is exceptional.
+pub(super) fn table_of(offset: Affine, points: &[Affine; 4]) -> Option<Vec<Affine>> {
+    let mut table = vec![offset];
     for point in points {
         for i in 0..table.len() {
             table.push(table[i].add(*point)?);
         }
     }
-    let mut acc = constants.start;
+    Some(table)
+}
+
+/// The accumulator after every chunk: `None` if an addition is exceptional.
+fn run(points: &[Affine; 4], steps: &[u16], variant: bool) -> Option<Vec<(Affine, LazyValue)>> {
+    let constants = constants();
+    let family = constants.family(variant);
+    let table = table_of(family.offset, points)?;
+    let mut acc = family.start;
     let mut after = Vec::with_capacity(PARTS);
     for (i, bits) in steps.iter().enumerate() {
         for entry in [bits & 15, bits >> 4 & 15] {
@@ -384,7 +307,9 @@ fn run(points: &[Affine; 4], steps: &[u16]) -> Option<Vec<(Affine, LazyValue)>> 
 
 impl EcdsaPlan {
     /// Checks a signature exactly as the circuit does. All numbers are big
-    /// endian; `hash` may be any 256-bit number, `pubkey` is affine.
+    /// endian; `hash` may be any 256-bit number, `pubkey` is affine. The chain
+    /// is of the first variant unless that is exceptional, so a signature has
+    /// one plan.
     ///
     /// Errors: [`SignatureError`] says which rule the signature breaks.
     pub fn new(
@@ -393,10 +318,21 @@ impl EcdsaPlan {
         s: [u8; 32],
         pubkey: ([u8; 32], [u8; 32]),
     ) -> Result<EcdsaPlan, SignatureError> {
-        SignatureValues::new(hash, r, s, pubkey)?.find(|values| {
-            let (chunks, end) = chain_of(values.clone())?;
-            Some((end == constants().end).then_some(EcdsaPlan { chunks }))
-        })
+        let values = SignatureValues::new(hash, r, s, pubkey)?;
+        let mut error = SignatureError::Mismatch;
+        for r in [values.r, values.r.neg()] {
+            let values = SignatureValues { r, ..values.clone() };
+            // A chain without exception says whether this is the point R.
+            let chain = [false, true].into_iter().find_map(|v| Some((chain_of(values.clone(), v)?, v)));
+            match chain {
+                Some(((chunks, end), variant)) if end == constants().family(variant).end => {
+                    return Ok(EcdsaPlan { chunks });
+                }
+                Some(_) => {}
+                None => error = SignatureError::Exceptional,
+            }
+        }
+        Err(error)
     }
 
     /// The witnesses of the chunks, first to last.
@@ -406,7 +342,8 @@ impl EcdsaPlan {
 }
 
 /// The state before chunk 0 and the canonical ordinates of P1 and P3.
-fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
+fn initial_state(values: &SignatureValues, variant: bool) -> (StateValues, [Fe; 2]) {
+    let start = constants().family(variant).start;
     let sign = |i: usize| {
         if values.components[i].negative { -1i64 } else { 1 }
     };
@@ -425,17 +362,19 @@ fn initial_state(values: &SignatureValues) -> (StateValues, [Fe; 2]) {
         p3_y,
         q_flip: sign(2) * sign(3),
         steps: step_bits(&values.components, &values.k),
-        acc: constants().start,
-        acc_y: LazyValue::from_limbs(&constants().start.y.limbs()),
+        acc: start,
+        acc_y: LazyValue::from_limbs(&start.y.limbs()),
+        variant,
     };
     (state, [r_y, q_y])
 }
 
-/// The chunk witnesses for these values, right or wrong, and where the
-/// accumulator ends; `None` if an addition is exceptional.
-pub(super) fn chain_of(values: SignatureValues) -> Option<([ChunkWitness; PARTS], Affine)> {
-    let (initial, ordinates) = initial_state(&values);
-    let after = run(&initial.points(ordinates[0], ordinates[1]), &initial.steps)?;
+/// The chunk witnesses for these values, right or wrong, with the offsets of
+/// this variant, and where the accumulator ends; `None` if an addition is
+/// exceptional.
+pub(super) fn chain_of(values: SignatureValues, variant: bool) -> Option<([ChunkWitness; PARTS], Affine)> {
+    let (initial, ordinates) = initial_state(&values, variant);
+    let after = run(&initial.points(ordinates[0], ordinates[1]), &initial.steps, variant)?;
     let (end, _) = *after.last()?;
     let state_at = |part: usize| {
         let mut state = initial.clone();

@@ -27,8 +27,8 @@
 //! Cost: addition 2·(264 + 15 + 90) + 15 + 2 + 3; doubling step
 //! 4·(264 + 15 + 90) + 15 + 2 + 6.
 
-use super::constants::{COLUMNS, constants};
-use super::field::{Bit, LIMBS, Limbs, Term, alloc, enforce_different, multiply};
+use super::constants::{COLUMNS, columns, constants};
+use super::field::{Bit, LIMBS, Limbs, Term, alloc, enforce_different, enforce_zero, multiply};
 use super::native::{Affine, Fe, LazyValue, scalar_from_i128};
 use super::relation::{Lazy, Product, Sum};
 use crate::Scalar;
@@ -67,6 +67,27 @@ impl Point {
         }
     }
 
+    /// One of two constants, the second if `variant` is 1 (it must be 0 where
+    /// the gate is): 10 constraints.
+    pub(super) fn one_of<CS: ConstraintSystem<Scalar>>(
+        cs: &mut CS,
+        gate: Bit,
+        variant: Bit,
+        points: [Affine; 2],
+    ) -> Result<Point, SynthesisError> {
+        let [first, second] = points.map(|at| Point::constant(gate, at));
+        let chosen = if variant.val { second } else { first };
+        let values = Point::column_values(&chosen.x.value, &chosen.y.value);
+        let [from, to] = points.map(columns);
+        let mut terms = chosen.terms();
+        for (i, term) in terms.iter_mut().enumerate() {
+            let var = alloc(cs, values[i])?;
+            enforce_zero(cs, |lc| lc + (from[i], gate.var) + (to[i] - from[i], variant.var) - var);
+            *term = Term::one(var);
+        }
+        Ok(Point::from_terms(terms, chosen.x.value, chosen.y.value, 0, chosen.at))
+    }
+
     /// `self + other`. `other`'s ordinate has weight 0.
     pub(super) fn add<CS: ConstraintSystem<Scalar>>(
         &self,
@@ -88,7 +109,7 @@ impl Point {
             Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &other.x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope)], &[(1, &other.x), (-1, &x)])?;
-        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &other.y)], values: &[] }.to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &other.y)], values: &[] }.as_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
@@ -125,7 +146,7 @@ impl Point {
             Sum { products: &[(1, &square)], lazies: &[], values: &[(-1, &self.x), (-1, &middle_x)] },
         )?;
         let rise = Product::new(cs, &[(1, &slope2)], &[(1, &self.x), (-1, &x)])?;
-        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &self.y)], values: &[] }.to_lazy(cs)?;
+        let y = Sum { products: &[(1, &rise)], lazies: &[(-1, &self.y)], values: &[] }.as_lazy(cs)?;
         Ok(Point { x, y, at })
     }
 
@@ -180,13 +201,15 @@ impl Point {
     }
 }
 
-/// The table of `offset + Σ b_i·P_i`, index bit i for `P_i`: 15 additions.
+/// The table of `offset + Σ b_i·P_i`, index bit i for `P_i`, with the offset of
+/// the variant: 10 constraints and 15 additions.
 pub(super) fn build_table<CS: ConstraintSystem<Scalar>>(
     cs: &mut CS,
     gate: Bit,
+    variant: Bit,
     points: &[Point; 4],
 ) -> Result<Vec<Point>, SynthesisError> {
-    let mut table = vec![Point::constant(gate, constants().offset)];
+    let mut table = vec![Point::one_of(cs, gate, variant, constants().both(|family| family.offset))?];
     for point in points {
         for i in 0..table.len() {
             let sum = table[i].add(cs, gate, point)?;

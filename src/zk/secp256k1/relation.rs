@@ -266,7 +266,7 @@ impl Sum<'_> {
     }
 
     /// The sum as an unreduced number: 2 constraints.
-    pub(super) fn to_lazy<CS: ConstraintSystem<Scalar>>(&self, cs: &mut CS) -> Result<Lazy, SynthesisError> {
+    pub(super) fn as_lazy<CS: ConstraintSystem<Scalar>>(&self, cs: &mut CS) -> Result<Lazy, SynthesisError> {
         let value = self.value();
         let residue = alloc(cs, value.int.to_scalar())?;
         let low = alloc(cs, scalar_from_i128(value.low))?;

@@ -331,7 +331,7 @@ pub fn plan_transfer(
 ) -> Result<TransferWitness, TransferError> {
     let (payload, layout) = Payload::parse_with_layout(bytes)?;
     let too_long = PayloadError::TooLong { bytes: bytes.len() };
-    let blocks = [keccak256_block(bytes).ok_or(too_long.clone())?, keccak256_block(pubkey).ok_or(too_long)?];
+    let blocks = [keccak256_block(bytes).ok_or(too_long)?, keccak256_block(pubkey).ok_or(too_long)?];
     let sender = address_of(&blocks[1]);
     let (gas_used, price) = check_against_env(&payload, env)?;
 

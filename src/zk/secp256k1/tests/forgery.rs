@@ -11,7 +11,7 @@ use num_bigint::BigUint;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-fn words(v: &BigUint) -> [u64; 4] {
+pub(super) fn words(v: &BigUint) -> [u64; 4] {
     let d = v.to_u64_digits();
     core::array::from_fn(|i| d.get(i).copied().unwrap_or(0))
 }
@@ -21,7 +21,7 @@ fn inverse(v: &BigUint) -> BigUint {
 }
 
 /// The values of a valid signature.
-fn honest(seed: u64) -> SignatureValues {
+pub(super) fn honest(seed: u64) -> SignatureValues {
     let signed = random_signature(&mut ChaCha8Rng::seed_from_u64(seed));
     let chunks = signed.plan().unwrap().chunks();
     chunks[0].signature.clone().unwrap()
@@ -29,7 +29,7 @@ fn honest(seed: u64) -> SignatureValues {
 
 /// The number of broken constraints per chunk.
 fn broken(values: &SignatureValues) -> Vec<usize> {
-    let (chunks, _) = chain_of(values.clone()).unwrap();
+    let (chunks, _) = chain_of(values.clone(), false).unwrap();
     chunks.iter().map(|c| shape().failures(&synthesize(c).0).len()).collect()
 }
 
@@ -253,8 +253,8 @@ fn the_end_must_be_the_constant() {
     other_k.k = words(&k);
     other_k.z = words(&z);
     for values in [other_key, other_r, other_k] {
-        let (chunks, end) = chain_of(values.clone()).unwrap();
-        assert_ne!(end, constants().end);
+        let (chunks, end) = chain_of(values.clone(), false).unwrap();
+        assert_ne!(end, constants().family(false).end);
         let b = broken(&values);
         assert!(b[..PARTS - 1].iter().all(|b| *b == 0), "{b:?}");
         assert!(b[PARTS - 1] > 0);
@@ -263,7 +263,7 @@ fn the_end_must_be_the_constant() {
 }
 
 fn chunks(seed: u64) -> [ChunkWitness; PARTS] {
-    chain_of(honest(seed)).unwrap().0
+    chain_of(honest(seed), false).unwrap().0
 }
 
 /// Parts count up from 0 and end at `PARTS - 1`.
@@ -328,7 +328,7 @@ fn states_are_bound() {
     assert_eq!(shape().failures(&z).len(), differing + words_beyond + sig_rows);
     for part in 0..PARTS {
         let honest = chunks(38)[part].clone();
-        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 8] = [
+        let edits: [fn(&mut ChunkWitness, &ChunkWitness); 9] = [
             |c, o| c.state.r_x = o.state.r_x,
             |c, o| c.state.p1_y = o.state.p1_y,
             |c, _| c.state.r_flip = -c.state.r_flip,
@@ -336,6 +336,7 @@ fn states_are_bound() {
             |c, o| c.state.p3_y = o.state.p3_y,
             |c, _| c.state.q_flip = -c.state.q_flip,
             |c, o| (c.state.acc, c.state.acc_y) = (o.state.acc, o.state.acc_y),
+            |c, _| c.state.variant = !c.state.variant,
             |c, _| c.state.steps[0] ^= 1,
         ];
         for edit in edits {

@@ -109,19 +109,28 @@ fn the_endomorphism_is_proven() {
 }
 
 /// Both coordinates of the end are compared: its negative shares x, its
-/// image under the endomorphism shares y.
+/// image under the endomorphism shares y. Each variant has its own.
 #[test]
 fn the_end_is_compared_in_both_coordinates() {
-    let end = constants().end;
-    for (at, last, expected) in
-        [(end, true, 0..=0), (end.neg(), true, 1..=2), (end.endo(), true, 6..=8), (end.neg(), false, 0..=0)]
-    {
-        let failed = failures!(|cs, gate| {
-            let is_last = alloc_bit(&mut *cs, last).unwrap();
-            let acc = point(cs, gate, at);
-            enforce_end(cs, gate, is_last, &acc).unwrap()
-        });
-        assert!(expected.contains(&failed), "{failed}");
+    for variant in [false, true] {
+        let end = constants().family(variant).end;
+        let other = constants().family(!variant).end;
+        for (at, last, expected) in [
+            (end, true, 0..=0),
+            (end.neg(), true, 1..=2),
+            (end.endo(), true, 6..=8),
+            (end.neg(), false, 0..=0),
+            (other, true, 8..=10),
+            (other, false, 0..=0),
+        ] {
+            let failed = failures!(|cs, gate| {
+                let is_last = alloc_bit(&mut *cs, last).unwrap();
+                let variant = alloc_bit(&mut *cs, variant).unwrap();
+                let acc = point(cs, gate, at);
+                enforce_end(cs, gate, is_last, variant, &acc).unwrap()
+            });
+            assert!(expected.contains(&failed), "{failed}");
+        }
     }
 }
 
@@ -274,16 +283,19 @@ fn lookups_find_every_entry() {
     let cs = &mut SatisfyingAssignment::<Engine>::new();
     let gate = alloc_bit(cs, true).unwrap();
     let inputs = points.map(|p| point(cs, gate, p));
-    let table = build_table(cs, gate, &inputs).unwrap();
-    for index in 0..16 {
-        let mut expected = constants().offset;
-        for (i, p) in points.iter().enumerate() {
-            if index >> i & 1 == 1 {
-                expected = expected.add(*p).unwrap();
+    for variant in [false, true] {
+        let bit = alloc_bit(cs, variant).unwrap();
+        let table = build_table(cs, gate, bit, &inputs).unwrap();
+        for index in 0..16 {
+            let mut expected = constants().family(variant).offset;
+            for (i, p) in points.iter().enumerate() {
+                if index >> i & 1 == 1 {
+                    expected = expected.add(*p).unwrap();
+                }
             }
+            let bits = bits_of(cs, index, 4);
+            assert_eq!(lookup(cs, &table, &bits).unwrap().at, expected);
         }
-        let bits = bits_of(cs, index, 4);
-        assert_eq!(lookup(cs, &table, &bits).unwrap().at, expected);
     }
     for index in 0..256 {
         let found = failures!(|cs, gate| {

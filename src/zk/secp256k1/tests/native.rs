@@ -75,7 +75,7 @@ fn wide_integers_are_integers() {
     }
 }
 
-fn k256_point(point: Affine) -> k256::ProjectivePoint {
+pub(super) fn k256_point(point: Affine) -> k256::ProjectivePoint {
     use k256::elliptic_curve::sec1::FromEncodedPoint;
     let bytes = |fe: Fe| -> [u8; 32] {
         let mut out = biguint(&fe.0).to_bytes_be();
@@ -113,13 +113,25 @@ fn point_formulas_and_endomorphism_agree_with_k256() {
 fn constants_are_pinned() {
     let c = constants();
     let hex = |p: Affine| format!("{:x}", biguint(&p.x.0));
-    assert!(c.offset.is_on_curve() && c.start.is_on_curve() && c.end.is_on_curve());
-    assert!(!c.offset.y.is_odd() && !c.start.y.is_odd());
-    assert_eq!(hex(c.offset), "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b");
-    assert_eq!(hex(c.start), "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af");
+    let pins = [
+        [
+            "bc82c1a9433a5f70cf046087c3f63e1a401c02aad99b8a5c1087c7e5e243135b",
+            "f9759042d6c7315812cb1e540cfc80f6b1bea5c0fde84e20e25840090b0766af",
+        ],
+        [
+            "296932512013e127fb03cd63570dfbf77cc4332400be5fd13d13378f2d6434be",
+            "19b40d8fbcdb8611e715f90891196f0c94aeb201b42d0ed8c2975b5d400bee67",
+        ],
+    ];
+    for (variant, pin) in [false, true].into_iter().zip(pins) {
+        let family = c.family(variant);
+        assert!(family.offset.is_on_curve() && family.start.is_on_curve() && family.end.is_on_curve());
+        assert!(!family.offset.y.is_odd() && !family.start.y.is_odd());
+        assert_eq!([family.offset, family.start].map(hex), pin);
+    }
     assert_eq!(biguint(&HALF_N), (order() - 1u32) / 2u32);
 
-    // The generator's table and the end, from k256's arithmetic.
+    // The generator's table and the ends, from k256's arithmetic.
     let power = |e: usize| {
         let mut b = (BigUint::one() << e) % order();
         b += 0u32;
@@ -128,7 +140,7 @@ fn constants_are_pinned() {
         scalar(b.try_into().unwrap())
     };
     let g = k256::ProjectivePoint::GENERATOR;
-    let h = k256_point(c.offset);
+    let h = k256_point(c.family(false).offset);
     for (i, entry) in c.generator.iter().enumerate() {
         let mut sum = h;
         for bit in (0..8).filter(|b| i >> b & 1 == 1) {
@@ -136,17 +148,16 @@ fn constants_are_pinned() {
         }
         assert_eq!(*entry, affine(sum), "entry {i}");
     }
-    let mut end = k256_point(c.start) * power(2 * ROUNDS)
-        + h * (power(2 * ROUNDS)
-            - scalar({
-                let mut one = [0; 32];
-                one[31] = 1;
-                one
-            }));
-    for i in 0..ROUNDS {
-        end += h * power(2 * i);
+    for variant in [false, true] {
+        let family = c.family(variant);
+        let one = k256::Scalar::ONE;
+        let mut end =
+            k256_point(family.start) * power(2 * ROUNDS) + k256_point(family.offset) * (power(2 * ROUNDS) - one);
+        for i in 0..ROUNDS {
+            end += h * power(2 * i);
+        }
+        assert_eq!(family.end, affine(end));
     }
-    assert_eq!(c.end, affine(end));
 }
 
 /// Checks one decomposition; the type says that it fits 64 bits.
