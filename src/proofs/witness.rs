@@ -114,9 +114,7 @@ fn chain_item(snapshot: &Snapshot, statement: &ItemStatement) -> Result<ItemInpu
         execute_transaction(&mut tree, &decoded, &env)?;
     }
     match &item.kind {
-        ItemKind::Settlement { entries } => {
-            Ok(execute_item(&tree, ItemSource::Settlement(entries), &env, &place)?)
-        }
+        ItemKind::Settlement { entries } => Ok(execute_item(&tree, ItemSource::Settlement(entries), &env, &place)?),
         ItemKind::Transaction { .. } => Err(WitnessError::UnknownItem(position)),
     }
 }

@@ -1,10 +1,16 @@
-//! Tests of the whole program: a node in this process, independent tools beside it.
+//! Tests of the whole program: a node in this process, provers, wallets and
+//! independent tools beside it.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+mod bad_proofs;
 mod cli;
 mod demo;
+mod mempool;
+mod path;
+mod restart;
 mod wallets;
+mod world;
 
 /// Held by tests that make proofs: two at a time would miss their deadlines.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
