@@ -15,7 +15,11 @@ use std::{
 use alloy_primitives::Address;
 use crowdfold_config::{Allocation, Genesis};
 use crowdfold_events::{B256, Commit, EventSeq, StoredEvent, codec, signing::Signer};
-use crowdfold_execution::{TransactionKind, synthetic::synthetic_item, wallet::{Transfer, Wallet}};
+use crowdfold_execution::{
+    TransactionKind,
+    synthetic::synthetic_item,
+    wallet::{Transfer, Wallet},
+};
 use crowdfold_journal::{Frame, JournalStore, SledJournal};
 use crowdfold_kernel::{AggregateNode, Kernel, ProofFault, ProofOracle, ProposalInput, commit::sign_commit};
 use crowdfold_zk::{
@@ -68,7 +72,9 @@ fn median(mut values: Vec<Duration>) -> Duration {
 /// Highest resident memory of this process so far, where the system says it.
 fn peak_memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let kilobytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kilobytes.map_or("unknown".to_string(), |kb| format!("{} MB", kb / 1024))
 }
 
@@ -120,7 +126,10 @@ fn proofs() {
         .map(|stage| format!("{stage} {}", seconds(median(stages[stage].clone()))))
         .collect();
     row("transfer: proof, wall", &format!("{} ({})", seconds(median(totals)), parts.join(", ")));
-    row("transfer: segments, proof size", &format!("{}, {} bytes", inputs[0].statement.segments, proofs[0].encode().len()));
+    row(
+        "transfer: segments, proof size",
+        &format!("{}, {} bytes", inputs[0].statement.segments, proofs[0].encode().len()),
+    );
     row("peak memory of the prover", &peak_memory());
 
     let verifier = params.verifier();
@@ -162,7 +171,8 @@ fn sequencer() {
         let mut allocations: BTreeMap<Address, Allocation> = BTreeMap::new();
         let balance = |text: &str| text.parse().unwrap();
         for sender in &senders {
-            allocations.insert(sender.address(), Allocation { account: sender.address(), balance: balance("10 ZKPoW") });
+            allocations
+                .insert(sender.address(), Allocation { account: sender.address(), balance: balance("10 ZKPoW") });
         }
         let filler = (0u64..).map(|i| Address::from_slice(&alloy_primitives::keccak256(i.to_be_bytes())[12..]));
         for account in filler {

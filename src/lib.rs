@@ -3,6 +3,8 @@
 //! This crate is the node around the pure kernel: actors, sessions with
 //! provers, JSON-RPC, and the command line. See ARCHITECTURE.md.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 pub mod actors;
 pub mod cli;
 pub mod demo;

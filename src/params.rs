@@ -28,8 +28,8 @@ use crate::proofs::store::write_durably;
 
 /// Digest of the development key of 2^18 points.
 pub const DEVELOPMENT_KEY: [u8; 32] = [
-    0xe9, 0x5a, 0xb7, 0xc3, 0x55, 0xae, 0x5f, 0x1a, 0x19, 0x21, 0x34, 0x2b, 0x41, 0x20, 0x6e, 0x6f, 0x5f, 0x4e, 0x31, 0xba,
-    0x85, 0x13, 0x00, 0x5f, 0xc7, 0xfa, 0x17, 0x2d, 0x27, 0x71, 0x15, 0x2b,
+    0xe9, 0x5a, 0xb7, 0xc3, 0x55, 0xae, 0x5f, 0x1a, 0x19, 0x21, 0x34, 0x2b, 0x41, 0x20, 0x6e, 0x6f, 0x5f, 0x4e, 0x31,
+    0xba, 0x85, 0x13, 0x00, 0x5f, 0xc7, 0xfa, 0x17, 0x2d, 0x27, 0x71, 0x15, 0x2b,
 ];
 
 /// Why the parameters of a chain cannot be had.
@@ -65,7 +65,8 @@ pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
         Some(params) => params.clone(),
         None => {
             info!("loading proof parameters");
-            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup(genesis))?)))?;
+            let made =
+                quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup(genesis))?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -82,7 +83,9 @@ pub fn verifier(genesis: &ValidGenesis) -> Result<Arc<VerifierParams>, ParamsErr
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
-            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup(genesis))?)))?;
+            let made = quietly(|| {
+                Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup(genesis))?))
+            })?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -121,7 +124,8 @@ fn shape() -> Result<PaddedShape, ParamsError> {
 }
 
 fn header() -> Result<KeyHeader, ParamsError> {
-    let cached = cache_file().and_then(|file| read_start(&file, HEADER_LEN)).and_then(|b| KeyHeader::from_bytes(&b).ok());
+    let cached =
+        cache_file().and_then(|file| read_start(&file, HEADER_LEN)).and_then(|b| KeyHeader::from_bytes(&b).ok());
     match cached {
         Some(header) if header.digest() == DEVELOPMENT_KEY => Ok(header),
         _ => Ok(key()?.header().clone()),
@@ -166,6 +170,15 @@ fn cache_file() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_presets_pin_this_programs_verifying_key() {
+        for preset in [crowdfold_config::DEMO, crowdfold_config::LOCAL] {
+            let genesis = crowdfold_config::Genesis::from_toml(preset).unwrap().validate().unwrap();
+            assert!(matches!(genesis.genesis.proof_system.shape, ShapeDigest::Is(_)), "the preset pins no key");
+            verifier(&genesis).unwrap();
+        }
+    }
 
     #[test]
     fn the_development_key_is_the_pinned_one() {

@@ -125,7 +125,11 @@ impl BatchFile {
     ///
     /// # Errors
     /// [`BatchFileError`].
-    pub fn verify(&self, genesis: &ValidGenesis, params: &VerifierParams) -> Result<Vec<ItemStatement>, BatchFileError> {
+    pub fn verify(
+        &self,
+        genesis: &ValidGenesis,
+        params: &VerifierParams,
+    ) -> Result<Vec<ItemStatement>, BatchFileError> {
         self.check_chain(genesis)?;
         check_shape(genesis, params)?;
         let statements = self.statements()?;

@@ -119,14 +119,16 @@ fn unusable(what: impl Display, error: impl Display) -> Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let output = Output { json: cli.json };
-    let result = logging(cli.log.as_deref(), matches!(cli.command, Command::Node(_) | Command::Prover(_)))
-        .and_then(|()| match cli.command {
-            Command::Node(args) => node::run(args, output),
-            Command::Prover(args) => prover::run(args, output),
-            Command::Batch(command) => batch::run(command, output),
-            Command::Demo(args) => demo::run(args, output),
-            Command::Genesis(command) => genesis::run(command, output),
-            Command::Key(command) => key::run(command, output),
+    let result =
+        logging(cli.log.as_deref(), matches!(cli.command, Command::Node(_) | Command::Prover(_))).and_then(|()| {
+            match cli.command {
+                Command::Node(args) => node::run(args, output),
+                Command::Prover(args) => prover::run(args, output),
+                Command::Batch(command) => batch::run(command, output),
+                Command::Demo(args) => demo::run(args, output),
+                Command::Genesis(command) => genesis::run(command, output),
+                Command::Key(command) => key::run(command, output),
+            }
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -235,7 +237,12 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["crowdfold", "crowdfold demo --provers 1", "crowdfold demo --transactions 0", "crowdfold batch verify FILE"] {
+        for line in [
+            "crowdfold",
+            "crowdfold demo --provers 1",
+            "crowdfold demo --transactions 0",
+            "crowdfold batch verify FILE",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -1,6 +1,6 @@
 //! `crowdfold prover`.
 
-use std::{io::stderr, io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+use std::{io::IsTerminal, io::stderr, path::PathBuf, sync::Arc, time::Duration};
 
 use crowdfold_events::wire::Code;
 use crowdfold_prover::{ExpectedChain, Outcome, ProverConfig, ProverEvent};

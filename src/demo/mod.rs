@@ -256,9 +256,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
     std::fs::write(path, bytes).map_err(|source| DemoError::Io { path: path.to_owned(), source })
 }
 
-fn verify(path: &Path, genesis: &ValidGenesis, params: &VerifierParams) -> Result<crowdfold_batch::BatchReport, DemoError> {
+fn verify(
+    path: &Path,
+    genesis: &ValidGenesis,
+    params: &VerifierParams,
+) -> Result<crowdfold_batch::BatchReport, DemoError> {
     let bytes = std::fs::read(path).map_err(|source| DemoError::Io { path: path.to_owned(), source })?;
-    crowdfold_batch::verify(&bytes, genesis, params).map_err(|source| DemoError::Batch { path: path.to_owned(), source })
+    crowdfold_batch::verify(&bytes, genesis, params)
+        .map_err(|source| DemoError::Batch { path: path.to_owned(), source })
 }
 
 fn start_prover(url: &str, name: String, seed: u64, work: Arc<dyn ProveWork>) -> Prover {

@@ -203,7 +203,16 @@ impl Summary {
         let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
         row(format_args!(
             "{:<14} {:<11} {:<10} {:>8} {:>24} {:>9} {:>9} {:>12} {:>11} {:>8}",
-            "transaction", "status", "prover", "attempts", "bounty", "prove ms", "verify ms", "canonical ms", "proof bytes", "segments"
+            "transaction",
+            "status",
+            "prover",
+            "attempts",
+            "bounty",
+            "prove ms",
+            "verify ms",
+            "canonical ms",
+            "proof bytes",
+            "segments"
         ));
         for t in &self.transactions {
             let hash = t.hash.to_string();

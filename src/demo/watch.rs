@@ -170,22 +170,39 @@ impl Watch {
             }
             Event::TaskAssigned { task, plugin, attempt, bounty, .. } => {
                 let name = self.name_of(plugin);
-                self.view.line(&format!("task {task}{}: drawn for {name}, attempt {attempt}, bounty {}", self.about(*task), zkpow(*bounty)));
+                self.view.line(&format!(
+                    "task {task}{}: drawn for {name}, attempt {attempt}, bounty {}",
+                    self.about(*task),
+                    zkpow(*bounty)
+                ));
             }
             Event::AssignmentTimedOut { task, plugin, .. } => {
                 let name = self.name_of(plugin);
                 self.view.line(&format!("task {task}{}: {name} missed the deadline", self.about(*task)));
             }
             Event::PenaltyCharged { plugin, task, reason, amount, holding_after, .. } => {
-                let penalty =
-                    Penalty { plugin: *plugin, task: *task, reason: *reason, amount: *amount, holding_after: *holding_after };
+                let penalty = Penalty {
+                    plugin: *plugin,
+                    task: *task,
+                    reason: *reason,
+                    amount: *amount,
+                    holding_after: *holding_after,
+                };
                 self.penalties.push(penalty);
                 let name = self.name_of(plugin);
-                self.view.line(&format!("{name} pays a penalty of {}; holding {}", zkpow(*amount), signed_zkpow(*holding_after)));
+                self.view.line(&format!(
+                    "{name} pays a penalty of {}; holding {}",
+                    zkpow(*amount),
+                    signed_zkpow(*holding_after)
+                ));
             }
             Event::BountyBumped { task, bounty } => {
                 self.bumps.insert(*task, *bounty);
-                self.view.line(&format!("task {task}{}: the base bounty rises to {}", self.about(*task), zkpow(*bounty)));
+                self.view.line(&format!(
+                    "task {task}{}: the base bounty rises to {}",
+                    self.about(*task),
+                    zkpow(*bounty)
+                ));
             }
             Event::AdmissionPassed { plugin, .. } => {
                 self.view.line(&format!("{} is admitted by a real proof", self.name_of(plugin)));
@@ -198,7 +215,11 @@ impl Watch {
                 self.view.line(&format!("{} is inactive: {reason:?}", self.name_of(plugin)));
             }
             Event::ProofAccepted { task, plugin, .. } | Event::AggregateAccepted { task, plugin, .. } => {
-                self.view.line(&format!("task {task}{}: the proof of {} is accepted", self.about(*task), self.name_of(plugin)));
+                self.view.line(&format!(
+                    "task {task}{}: the proof of {} is accepted",
+                    self.about(*task),
+                    self.name_of(plugin)
+                ));
             }
             Event::BatchClosed { batch, first_item, items, segments, .. } => {
                 for item in first_item.0..first_item.0 + u64::from(*items) {
@@ -219,10 +240,12 @@ impl Watch {
     /// What a task is about, in brackets.
     fn about(&self, task: TaskId) -> String {
         match self.tasks.get(task).and_then(|report| report.kind.as_ref()) {
-            Some(TaskKind::Prove { item }) => match self.sent.iter().position(|hash| self.items.get(hash) == Some(item)) {
-                Some(index) => format!(" (transaction {})", index + 1),
-                None => format!(" (item {item})"),
-            },
+            Some(TaskKind::Prove { item }) => {
+                match self.sent.iter().position(|hash| self.items.get(hash) == Some(item)) {
+                    Some(index) => format!(" (transaction {})", index + 1),
+                    None => format!(" (item {item})"),
+                }
+            }
             Some(TaskKind::Admission { .. }) => " (admission)".to_owned(),
             Some(TaskKind::Aggregate { batch, .. }) => format!(" (aggregate of batch {batch})"),
             None => String::new(),

@@ -6,12 +6,7 @@
 
 use alloy_primitives::U256;
 
-use crate::{
-    gas::effective_gas_price,
-    rejection::AdmissionError,
-    transaction::Transaction,
-    view::AccountView,
-};
+use crate::{gas::effective_gas_price, rejection::AdmissionError, transaction::Transaction, view::AccountView};
 
 /// What a transaction is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

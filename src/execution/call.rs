@@ -95,7 +95,12 @@ mod tests {
     use super::*;
 
     fn request() -> CallRequest {
-        CallRequest { from: Some(Address::repeat_byte(1)), to: Some(Address::repeat_byte(2)), value: U256::from(5), ..CallRequest::default() }
+        CallRequest {
+            from: Some(Address::repeat_byte(1)),
+            to: Some(Address::repeat_byte(2)),
+            value: U256::from(5),
+            ..CallRequest::default()
+        }
     }
 
     #[test]
@@ -123,9 +128,15 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(CallRequest { to: None, ..request() }), NotProvable::ContractCreation);
-        assert!(matches!(refused(CallRequest { to: Some(Address::with_last_byte(2)), ..request() }), NotProvable::Reserved { .. }));
+        assert!(matches!(
+            refused(CallRequest { to: Some(Address::with_last_byte(2)), ..request() }),
+            NotProvable::Reserved { .. }
+        ));
         assert_eq!(refused(CallRequest { data: vec![1; 56], ..request() }), NotProvable::Data { bytes: 56 });
-        assert_eq!(refused(CallRequest { access_list_entries: 1, ..request() }), NotProvable::AccessList { entries: 1 });
+        assert_eq!(
+            refused(CallRequest { access_list_entries: 1, ..request() }),
+            NotProvable::AccessList { entries: 1 }
+        );
         assert_eq!(refused(CallRequest { value: U256::from(1) << 128, ..request() }), NotProvable::Value);
         assert!(call(&CallRequest { to: None, ..request() }, 5).is_err());
     }

@@ -114,7 +114,11 @@ pub fn transfer_effect(state: &impl Accounts, tx: &Transaction, env: &BlockEnv) 
 }
 
 /// The account after the changes so far.
-fn current(changes: &[Change], state: &impl Accounts, address: &Address) -> Result<Option<AccountView>, StateReadError> {
+fn current(
+    changes: &[Change],
+    state: &impl Accounts,
+    address: &Address,
+) -> Result<Option<AccountView>, StateReadError> {
     match changes.iter().rev().find(|change| change.address == *address) {
         Some(change) => Ok(Some(change.after)),
         None => state.account(address),
@@ -129,7 +133,8 @@ fn credit(address: Address, before: Option<AccountView>, amount: u128) -> Result
 
 /// The accounts that the changes end in are those that the EVM left, and no others.
 fn agree(changes: &[Change], touched: &[(Address, AccountView)], state: &impl Accounts) -> Result<(), EffectError> {
-    let last = |address: &Address| changes.iter().rev().find(|change| change.address == *address).map(|change| change.after);
+    let last =
+        |address: &Address| changes.iter().rev().find(|change| change.address == *address).map(|change| change.after);
     for change in changes {
         let evm = touched.iter().find(|(address, _)| *address == change.address).map(|(_, account)| *account);
         let statement = last(&change.address);

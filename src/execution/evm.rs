@@ -12,8 +12,13 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY, TxKind, U256};
 use crowdfold_zk::accounts;
 use revm::{
     Context, Database, MainBuilder, MainContext,
-    context::{BlockEnv as RevmBlock, CfgEnv, ContextTr, JournalTr, TxEnv, journaled_state::account::JournaledAccountTr},
-    context_interface::{Block, Transaction as _, result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction}},
+    context::{
+        BlockEnv as RevmBlock, CfgEnv, ContextTr, JournalTr, TxEnv, journaled_state::account::JournaledAccountTr,
+    },
+    context_interface::{
+        Block, Transaction as _,
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+    },
     database_interface::DBErrorMarker,
     handler::{EvmTr, FrameResult, Handler, MainnetContext},
     primitives::{StorageKey, StorageValue, hardfork::SpecId},
@@ -101,7 +106,8 @@ pub fn run(state: &impl Accounts, tx: &Transaction, env: &BlockEnv) -> Result<Ev
         authorization_list: Vec::new(),
     };
     let cfg = CfgEnv::new_with_spec(SpecId::OSAKA).with_chain_id(env.chain_id);
-    let mut evm = Context::mainnet().with_db(Db(state)).with_cfg(cfg).with_block(block).with_tx(transaction).build_mainnet();
+    let mut evm =
+        Context::mainnet().with_db(Db(state)).with_cfg(cfg).with_block(block).with_tx(transaction).build_mainnet();
     let result = EscrowHandler::default().run(&mut evm).map_err(|error| match error {
         EVMError::Transaction(invalid) => EvmError::Invalid(invalid),
         EVMError::Database(error) => EvmError::State(error),

@@ -87,7 +87,11 @@ pub fn root(tree: &StateTree) -> B256 {
 ///
 /// # Errors
 /// [`TransactionError`].
-pub fn execute_transaction(tree: &mut StateTree, tx: &Transaction, env: &BlockEnv) -> Result<Executed, TransactionError> {
+pub fn execute_transaction(
+    tree: &mut StateTree,
+    tx: &Transaction,
+    env: &BlockEnv,
+) -> Result<Executed, TransactionError> {
     let sender = tree.get(&tx.sender.into_array()).unwrap_or_default();
     let context = AdmissionContext {
         sender: AccountView { nonce: sender.nonce, balance: sender.balance },
@@ -122,7 +126,11 @@ pub fn execute_transaction(tree: &mut StateTree, tx: &Transaction, env: &BlockEn
 ///
 /// # Errors
 /// [`ExecutionError::Settlement`] when the list breaks a rule that the circuit enforces.
-pub fn execute_settlement(tree: &mut StateTree, entries: &[SettlementEntry], env: &BlockEnv) -> Result<Executed, ExecutionError> {
+pub fn execute_settlement(
+    tree: &mut StateTree,
+    entries: &[SettlementEntry],
+    env: &BlockEnv,
+) -> Result<Executed, ExecutionError> {
     let list = settlement_list(entries);
     let account = |address: &[u8; 20]| {
         tree.get(address).map(|Account { nonce, balance }| settlement::AccountView { nonce, balance })
@@ -136,7 +144,8 @@ pub fn execute_settlement(tree: &mut StateTree, entries: &[SettlementEntry], env
             None => tree.account(&entry.account).map_err(EffectError::from)?,
         };
         let AccountView { nonce, balance } = before.unwrap_or_default();
-        let after = if entry.credit { balance.checked_add(entry.amount.0) } else { balance.checked_sub(entry.amount.0) };
+        let after =
+            if entry.credit { balance.checked_add(entry.amount.0) } else { balance.checked_sub(entry.amount.0) };
         let balance = after.ok_or(EffectError::Overflow { address: entry.account })?;
         changes.push(Change { address: entry.account, before, after: AccountView { nonce, balance } });
     }

@@ -228,7 +228,11 @@ impl AdmissionError {
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::NonceGap { .. } | Self::FeeTooLow { .. } | Self::GasAboveBlock { .. } | Self::InsufficientFunds { .. } | Self::Underpriced { .. }
+            Self::NonceGap { .. }
+                | Self::FeeTooLow { .. }
+                | Self::GasAboveBlock { .. }
+                | Self::InsufficientFunds { .. }
+                | Self::Underpriced { .. }
         )
     }
 }

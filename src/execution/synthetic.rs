@@ -112,6 +112,11 @@ impl AdmissionItem {
     /// # Errors
     /// As [`synthetic_item`].
     pub fn input(&self, contract: Address, worker: Address, task: u64) -> Result<ItemInput, TransactionError> {
-        item_input(&self.tree, ItemSource::Transaction(&self.transaction), &self.env, &self.place(contract, worker, task))
+        item_input(
+            &self.tree,
+            ItemSource::Transaction(&self.transaction),
+            &self.env,
+            &self.place(contract, worker, task),
+        )
     }
 }

@@ -6,7 +6,10 @@
 //! signature, the gas limit against the fixed gas of a transfer, and the
 //! bounds of the transfer circuit. Its tests are in `tests/transaction.rs`.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxLegacy, transaction::RlpEcdsaDecodableTx, transaction::RlpEcdsaEncodableTx};
+use alloy_consensus::{
+    SignableTransaction, TxEip1559, TxEip2930, TxLegacy, transaction::RlpEcdsaDecodableTx,
+    transaction::RlpEcdsaEncodableTx,
+};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256, uint};
 use alloy_rlp::Header;
 
@@ -144,7 +147,10 @@ impl Fields {
             return Err(AdmissionError::NonceOverflow);
         }
         if self.max_priority_fee > self.max_fee {
-            return Err(AdmissionError::PriorityAboveFee { max_priority_fee: self.max_priority_fee, max_fee: self.max_fee });
+            return Err(AdmissionError::PriorityAboveFee {
+                max_priority_fee: self.max_priority_fee,
+                max_fee: self.max_fee,
+            });
         }
         if self.gas_limit > MAX_TRANSACTION_GAS {
             return Err(AdmissionError::GasAboveCap { gas_limit: self.gas_limit });
@@ -153,7 +159,8 @@ impl Fields {
         if self.gas_limit < needed {
             return Err(AdmissionError::IntrinsicGas { gas_limit: self.gas_limit, needed });
         }
-        let key = self.signature.recover_from_prehash(&keccak256(&self.payload)).map_err(|_| AdmissionError::Signature)?;
+        let key =
+            self.signature.recover_from_prehash(&keccak256(&self.payload)).map_err(|_| AdmissionError::Signature)?;
         let point = key.to_encoded_point(false);
         let pubkey: [u8; 64] = point.as_bytes()[1..].try_into().expect("invariant: an uncompressed point is 65 bytes");
         Ok(Transaction {
@@ -255,10 +262,16 @@ fn dynamic_fee(raw: &[u8]) -> Result<Fields, AdmissionError> {
 }
 
 /// Decodes `list` (the raw bytes without a type byte) and insists that encoding it again gives `raw`.
-fn canonical<T: RlpEcdsaDecodableTx + RlpEcdsaEncodableTx>(raw: &[u8], list: &[u8]) -> Result<(T, Signature), AdmissionError> {
+fn canonical<T: RlpEcdsaDecodableTx + RlpEcdsaEncodableTx>(
+    raw: &[u8],
+    list: &[u8],
+) -> Result<(T, Signature), AdmissionError> {
     let mut rest = list;
     let decoded = T::rlp_decode_with_signature(&mut rest);
-    let (tx, signature) = decoded.map_err(|source| if parity_is_wrong(list) { AdmissionError::Parity } else { AdmissionError::Rlp { source } })?;
+    let (tx, signature) =
+        decoded.map_err(
+            |source| if parity_is_wrong(list) { AdmissionError::Parity } else { AdmissionError::Rlp { source } },
+        )?;
     if !rest.is_empty() {
         return Err(AdmissionError::TrailingBytes { bytes: rest.len() });
     }

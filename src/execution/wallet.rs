@@ -84,9 +84,15 @@ impl Wallet {
         let input = transfer.data.clone();
         let Transfer { chain_id, nonce, gas_limit, max_fee, max_priority_fee, .. } = *transfer;
         match transfer.kind {
-            TransactionKind::Legacy => {
-                self.sign_any(TxLegacy { chain_id: Some(chain_id), nonce, gas_price: max_fee, gas_limit, to, value, input })
-            }
+            TransactionKind::Legacy => self.sign_any(TxLegacy {
+                chain_id: Some(chain_id),
+                nonce,
+                gas_price: max_fee,
+                gas_limit,
+                to,
+                value,
+                input,
+            }),
             TransactionKind::Eip2930 => self.sign_any(TxEip2930 {
                 chain_id,
                 nonce,

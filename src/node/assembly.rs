@@ -163,7 +163,8 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let oracle = Arc::new(verifier.clone());
     let ledger_thread = Arbiter::new();
     let to_ledger = events.clone();
-    let ledger = Ledger::start_in_arbiter(&ledger_thread.handle(), move |_| Ledger::new(core, oracle, snapshots, to_ledger));
+    let ledger =
+        Ledger::start_in_arbiter(&ledger_thread.handle(), move |_| Ledger::new(core, oracle, snapshots, to_ledger));
     let (pool_view, pool) = watch::channel(Mempool::new(MempoolLimits::default()));
     let consensus = Box::new(SingleValidator::new(validator.clone()));
     let sequencer = Sequencer::new(ledger.clone(), consensus, snapshot.clone(), pool_view, fatal_sender).start();
@@ -197,8 +198,7 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
         progress: assigner.clone().recipient(),
     };
     let session_config = session_config(state);
-    let directory =
-        SessionDirectory::new(identity.clone(), session_config.clone(), services, MAX_SESSIONS).start();
+    let directory = SessionDirectory::new(identity.clone(), session_config.clone(), services, MAX_SESSIONS).start();
     let gone = |_| NodeError::Stopped("an actor ended while the node started".to_owned());
     assigner.send(Connect(directory.clone())).await.map_err(gone)?;
     ledger.send(Subscribe(assigner.recipient())).await.map_err(gone)?;

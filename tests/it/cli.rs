@@ -20,7 +20,19 @@ fn keys_and_genesis_are_made_and_shown() {
     let key = json(&crowdfold(&["key", "new", &path("key"), "--json"]));
     assert_eq!(json(&crowdfold(&["key", "show", &path("key"), "--json"]))["address"], key["address"]);
     let validator = key["address"].as_str().unwrap();
-    let new = ["genesis", "new", "--json", "--preset", "demo", "--validator", validator, "--chain-id", "4242", "--out", &path("g.toml")];
+    let new = [
+        "genesis",
+        "new",
+        "--json",
+        "--preset",
+        "demo",
+        "--validator",
+        validator,
+        "--chain-id",
+        "4242",
+        "--out",
+        &path("g.toml"),
+    ];
     let made = json(&crowdfold(&new));
     assert_eq!(made["chain_id"], 4242);
     let shown = json(&crowdfold(&["genesis", "show", &path("g.toml"), "--json"]));

@@ -14,8 +14,18 @@ fn the_demo_ends_in_a_verified_batch_and_shows_a_penalty() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     let (data, summary) = (path("data"), path("out/summary.json"));
-    let output =
-        crowdfold(&["demo", "--transactions", "2", "--provers", "2", "--data-dir", &data, "--summary", &summary, "--json"]);
+    let output = crowdfold(&[
+        "demo",
+        "--transactions",
+        "2",
+        "--provers",
+        "2",
+        "--data-dir",
+        &data,
+        "--summary",
+        &summary,
+        "--json",
+    ]);
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{log}");
     let written: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();

@@ -87,10 +87,16 @@ fn places_are_bounded_per_sender_and_in_all() {
 fn what_the_next_block_would_refuse_is_refused_at_once() {
     let mut pool = Pool::new(MempoolLimits::default());
     let fee_too_low = pool.add(0, 0, 1, 1);
-    assert!(matches!(fee_too_low, Err(TransactionFault::Admission(AdmissionError::FeeTooLow { .. }))), "{fee_too_low:?}");
+    assert!(
+        matches!(fee_too_low, Err(TransactionFault::Admission(AdmissionError::FeeTooLow { .. }))),
+        "{fee_too_low:?}"
+    );
     let base = pool.state.next_base_fee();
     let underpriced = pool.add(0, 0, 1, base);
-    assert!(matches!(underpriced, Err(TransactionFault::Admission(AdmissionError::Underpriced { .. }))) || underpriced.is_ok());
+    assert!(
+        matches!(underpriced, Err(TransactionFault::Admission(AdmissionError::Underpriced { .. })))
+            || underpriced.is_ok()
+    );
     let poor = pool.add(9, 0, 1, PRICE);
     assert!(matches!(poor, Err(TransactionFault::Admission(AdmissionError::InsufficientFunds { .. }))));
 }

@@ -54,7 +54,9 @@ async fn transactions_become_a_certified_batch() {
     }
     let proven: Vec<_> = reports.iter().filter(|(_, r)| r.accepted_at.is_some()).collect();
     assert!(proven.len() >= 6, "two admissions, three items, a node");
-    assert!(proven.iter().all(|(_, r)| r.prove_ms().is_some() && r.check.as_ref().is_some_and(|c| c.refused.is_none())));
+    assert!(
+        proven.iter().all(|(_, r)| r.prove_ms().is_some() && r.check.as_ref().is_some_and(|c| c.refused.is_none()))
+    );
 
     for p in provers {
         p.handle.stop().await;

@@ -10,7 +10,8 @@ use crate::world::{PRICE, genesis, prover, send, signer, start, transfer, until,
 fn accounts(state: &State) -> Vec<String> {
     let plugins: Vec<String> = state.plugins().map(|(a, p)| format!("{a} {p:?}")).collect();
     let tasks: Vec<String> = state.open_tasks().map(|(id, t)| format!("{id} {t:?}")).collect();
-    [plugins, tasks, vec![format!("{:?} {:?}", state.supply_report(), state.account_info(&wallet(0).address()))]].concat()
+    [plugins, tasks, vec![format!("{:?} {:?}", state.supply_report(), state.account_info(&wallet(0).address()))]]
+        .concat()
 }
 
 /// What the journal holds is the state: after a graceful stop and after a
@@ -61,7 +62,9 @@ async fn work_in_flight_survives_a_crash_of_the_node() {
     one.work.lazy.store(true, Ordering::SeqCst);
     send(&node, &transfer(&genesis, 0, 0, 1000, PRICE)).await;
     let assigned = |s: &crowdfold::node::Snapshot| {
-        s.state.open_tasks().any(|(_, t)| matches!(&t.status, TaskStatus::Assigned(a) if a.plugin == signer(1).address()))
+        s.state
+            .open_tasks()
+            .any(|(_, t)| matches!(&t.status, TaskStatus::Assigned(a) if a.plugin == signer(1).address()))
     };
     until(&node, "it is assigned", assigned).await;
     let addr = node.addr();
@@ -78,10 +81,9 @@ async fn work_in_flight_survives_a_crash_of_the_node() {
     let node = crowdfold::node::Node::start(config).await.unwrap();
     assert!(assigned(&node.snapshot()), "the assignment still stands");
     one.work.lazy.store(false, Ordering::SeqCst);
-    let done = until(&node, "the same plugin proves it", |s| {
-        s.state.item(ItemIndex(0)).is_some_and(|i| i.accepted.is_some())
-    })
-    .await;
+    let done =
+        until(&node, "the same plugin proves it", |s| s.state.item(ItemIndex(0)).is_some_and(|i| i.accepted.is_some()))
+            .await;
     assert_eq!(done.state.item(ItemIndex(0)).unwrap().accepted.unwrap().worker, one.address);
     assert_eq!(done.state.plugin(&one.address).unwrap().failed, 0, "nobody is penalised");
     one.handle.stop().await;

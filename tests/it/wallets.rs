@@ -29,8 +29,14 @@ use serde_json::Value;
 /// The first three accounts of the well-known test mnemonic.
 const VALIDATOR: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const SENDERS: [(Address, &str); 2] = [
-    (address!("70997970C51812dc3A010C7d01b50e0d17dc79C8"), "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"),
-    (address!("3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"), "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
+    (
+        address!("70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+        "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    ),
+    (
+        address!("3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"),
+        "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    ),
 ];
 
 /// Refuses every proof.
@@ -119,7 +125,17 @@ async fn cast_sends_a_transfer_gets_its_receipt_and_its_proof() {
     let to = "0x00000000000000000000000000000000000c0ffe";
     let (sender, key) = SENDERS[0];
     let mut send = Command::new(&cast);
-    send.args(["send", "--json", "--rpc-url", &node.rpc_url(), "--private-key", key, to, "--value", "3000000000000000000"]);
+    send.args([
+        "send",
+        "--json",
+        "--rpc-url",
+        &node.rpc_url(),
+        "--private-key",
+        key,
+        to,
+        "--value",
+        "3000000000000000000",
+    ]);
     let receipt = json(&run(send).await);
     assert_eq!(receipt["status"], "0x1", "{receipt}");
     assert_eq!(receipt["from"].as_str().unwrap().to_lowercase(), sender.to_string().to_lowercase());
@@ -131,9 +147,8 @@ async fn cast_sends_a_transfer_gets_its_receipt_and_its_proof() {
     let (prover, handle) = prover(&node, Arc::new(RealWork::new(params)));
     let proving = tokio::spawn(prover.run());
     let mut snapshots = node.snapshots();
-    let proven = snapshots.wait_for(|snapshot| {
-        snapshot.state.item_of(&hash).is_some_and(|(_, item)| item.accepted.is_some())
-    });
+    let proven =
+        snapshots.wait_for(|snapshot| snapshot.state.item_of(&hash).is_some_and(|(_, item)| item.accepted.is_some()));
     tokio::time::timeout(Duration::from_secs(300), proven).await.expect("a proof in five minutes").unwrap();
     handle.stop().await;
     handle.stop().await;

@@ -15,7 +15,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use crowdfold::{
-    headless::{Handle, HeadlessProver, ProveWork, Progress, Work},
+    headless::{Handle, HeadlessProver, Progress, ProveWork, Work},
     node::{Node, NodeConfig, NodeEvent, NodeHandle, Snapshot},
     proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker},
 };
@@ -73,7 +73,8 @@ impl ProofChecker for Declared {
     }
 
     fn batch_file(&self, parts: BatchParts) -> Result<Vec<u8>, AssembleError> {
-        Ok(format!("{} items, {} nodes, {} signatures", parts.items.len(), parts.nodes.len(), parts.certificate.len()).into())
+        Ok(format!("{} items, {} nodes, {} signatures", parts.items.len(), parts.nodes.len(), parts.certificate.len())
+            .into())
     }
 }
 

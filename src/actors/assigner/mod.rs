@@ -135,7 +135,8 @@ impl Assigner {
                     tokio::task::spawn_blocking(move || witnesses.package(&snapshot, &work)).await.ok()?
                 }
             };
-            let encoded = package.map_err(|fault| fault.to_string()).and_then(|p| p.encode().map_err(|f| f.to_string()));
+            let encoded =
+                package.map_err(|fault| fault.to_string()).and_then(|p| p.encode().map_err(|f| f.to_string()));
             let bytes = match encoded {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(fault) => {

@@ -193,7 +193,8 @@ fn drop_trees(trees: &mut OrdMap<Height, StateTree>, state: &State, index: &Chai
         let height = *height;
         let Some(record) = index.block(height) else { return };
         let (first, items) = (record.header.first_item.0, u64::from(record.header.items));
-        let is_done = |i: u64| state.item(crowdfold_events::ItemIndex(i)).is_some_and(|x| x.stages.aggregated.is_some());
+        let is_done =
+            |i: u64| state.item(crowdfold_events::ItemIndex(i)).is_some_and(|x| x.stages.aggregated.is_some());
         if !(first..first + items).all(is_done) {
             return;
         }
@@ -271,4 +272,3 @@ impl Replay {
         Ok(Snapshot { state: self.state, index: self.index, trees: self.trees, event_count: self.at.0 })
     }
 }
-

@@ -271,7 +271,11 @@ impl Handler<Begin> for Sequencer {
 impl Handler<SubmitTransaction> for Sequencer {
     type Result = Result<B256, TransactionFault>;
 
-    fn handle(&mut self, SubmitTransaction { transaction, raw }: SubmitTransaction, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        SubmitTransaction { transaction, raw }: SubmitTransaction,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
         let hash = self.transactions.insert(*transaction, raw, &self.snapshot.state)?;
         self.pool_view.send_replace(self.transactions.clone());
         self.schedule(ctx);

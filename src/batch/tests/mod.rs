@@ -10,7 +10,10 @@ use world::{blank_proof, env};
 
 fn transfer(seed: u8) -> FileItem {
     FileItem {
-        data: FileData::Transfer { payload: vec![seed; 1 + usize::from(seed % 135)], sender: Address::repeat_byte(seed) },
+        data: FileData::Transfer {
+            payload: vec![seed; 1 + usize::from(seed % 135)],
+            sender: Address::repeat_byte(seed),
+        },
         worker: Address::repeat_byte(1),
         task: TaskId(u64::from(seed)),
         post_root: B256::with_last_byte(seed),
@@ -21,7 +24,7 @@ fn settlement(seed: u8) -> FileItem {
     let entry = |i: u8| SettlementEntry {
         account: Address::repeat_byte(i),
         amount: crowdfold_events::Zkpow(u128::from(i) + 1),
-        credit: i % 2 == 0,
+        credit: i.is_multiple_of(2),
     };
     let entries = (0..=seed % 128).map(entry).collect();
     FileItem { data: FileData::Settlement { entries }, ..transfer(seed) }
@@ -48,8 +51,9 @@ fn file(blocks: Vec<Vec<FileItem>>, signatures: u8) -> BatchFile {
 }
 
 fn items() -> impl Strategy<Value = Vec<FileItem>> {
-    prop::collection::vec((any::<bool>(), any::<u8>()), 1..4)
-        .prop_map(|items| items.into_iter().map(|(s, seed)| if s { settlement(seed) } else { transfer(seed) }).collect())
+    prop::collection::vec((any::<bool>(), any::<u8>()), 1..4).prop_map(|items| {
+        items.into_iter().map(|(s, seed)| if s { settlement(seed) } else { transfer(seed) }).collect()
+    })
 }
 
 proptest! {

@@ -34,7 +34,10 @@ fn a_real_batch_is_accepted_and_any_changed_byte_refused() {
     let start = Instant::now();
     let report = verify(&bytes, &genesis, verifier()).unwrap();
     eprintln!("verified {} bytes in {} ms", bytes.len(), start.elapsed().as_millis());
-    assert_eq!((report.segments, report.items.len(), report.file_bytes), (crowdfold_zk::SEGMENTS_PER_TRANSFER + 1, 2, bytes.len()));
+    assert_eq!(
+        (report.segments, report.items.len(), report.file_bytes),
+        (crowdfold_zk::SEGMENTS_PER_TRANSFER + 1, 2, bytes.len())
+    );
     assert_eq!(report.validators, [validator().address()]);
     assert_eq!(report.post_root, file.blocks[1].items[0].post_root);
 

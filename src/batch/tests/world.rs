@@ -5,7 +5,9 @@ use std::{ops::ControlFlow, sync::OnceLock};
 use alloy_primitives::keccak256;
 use crowdfold_config::{DEMO, Genesis, ValidGenesis};
 use crowdfold_events::{Zkpow, signing::Signer};
-use crowdfold_execution::{ItemPlace, ItemSource, execute_settlement, execute_transaction, input::item_input, synthetic::synthetic_item};
+use crowdfold_execution::{
+    ItemPlace, ItemSource, execute_settlement, execute_transaction, input::item_input, synthetic::synthetic_item,
+};
 use crowdfold_zk::{
     item::{
         self, ItemInput, LOG_SIZE,
@@ -104,8 +106,10 @@ fn prove() -> BatchFile {
     let genesis = genesis();
     let contract = genesis.genesis.l1.contract;
     let world = synthetic_item(genesis.genesis.chain_id, 0).unwrap();
-    let place = |position, worker: u8, task| ItemPlace { contract, position, worker: Address::repeat_byte(worker), task };
-    let first = item_input(&world.tree, ItemSource::Transaction(&world.transaction), &world.env, &place(40, 0xaa, 9)).unwrap();
+    let place =
+        |position, worker: u8, task| ItemPlace { contract, position, worker: Address::repeat_byte(worker), task };
+    let first =
+        item_input(&world.tree, ItemSource::Transaction(&world.transaction), &world.env, &place(40, 0xaa, 9)).unwrap();
     let mut tree = world.tree.clone();
     execute_transaction(&mut tree, &world.transaction, &world.env).unwrap();
 
@@ -120,10 +124,16 @@ fn prove() -> BatchFile {
     let inputs = vec![first, second];
     let mut go = |_| ControlFlow::Continue(());
     let proofs: Vec<_> = inputs.iter().map(|input| item::prove(params(), input, &mut go).unwrap()).collect();
-    let node = |(input, proof): (&ItemInput, &item::ItemProof)| Node::Item { statement: input.statement.clone(), proof: proof.encode() };
+    let node = |(input, proof): (&ItemInput, &item::ItemProof)| Node::Item {
+        statement: input.statement.clone(),
+        proof: proof.encode(),
+    };
     let children = inputs.iter().zip(&proofs).map(node).collect();
     let aggregate: AggregateProof =
-        prove_aggregate(params(), &AggregateInput { children, items: inputs.clone() }, &mut |_| ControlFlow::Continue(())).unwrap();
+        prove_aggregate(params(), &AggregateInput { children, items: inputs.clone() }, &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     let arity = genesis.genesis.params.batches.aggregation_arity as usize;
 
     let mut file = BatchFile {

@@ -21,7 +21,11 @@ const CHAIN: u64 = 1729;
 
 /// The rules of a transfer written down once more, without revm and without `effect.rs`:
 /// `None` when the transaction is not valid, else gas used and the accounts afterwards.
-fn model(state: &BTreeMap<Address, AccountView>, tx: &Transaction, env: &BlockEnv) -> Option<(u64, BTreeMap<Address, AccountView>)> {
+fn model(
+    state: &BTreeMap<Address, AccountView>,
+    tx: &Transaction,
+    env: &BlockEnv,
+) -> Option<(u64, BTreeMap<Address, AccountView>)> {
     let sender = *state.get(&tx.sender)?;
     let base_fee = U256::from(env.base_fee);
     let (max_fee, tip) = (U256::from(tx.max_fee), U256::from(tx.max_priority_fee));
@@ -59,7 +63,15 @@ fn genesis(wallets: &[Wallet], balances: &[u128]) -> BTreeMap<Address, AccountVi
 }
 
 fn env(base_fee: u128) -> BlockEnv {
-    BlockEnv { number: 7, time_ms: 1_700_000_000_123, base_fee, gas_limit: 30_000_000, beacon: B256::repeat_byte(3), chain_id: CHAIN, rules_version: 1 }
+    BlockEnv {
+        number: 7,
+        time_ms: 1_700_000_000_123,
+        base_fee,
+        gas_limit: 30_000_000,
+        beacon: B256::repeat_byte(3),
+        chain_id: CHAIN,
+        rules_version: 1,
+    }
 }
 
 /// Recipient 0..4: one of the wallets (0 is the sender), 4: the escrow, 5: unknown.
@@ -168,8 +180,16 @@ fn a_transfer_to_oneself_changes_the_sender_twice() {
     let spent = AccountView { nonce: 4, balance: 10_000_000 - fee - 77 };
     let changes = [
         Change { address: wallet.address(), before: Some(AccountView { nonce: 3, balance: 10_000_000 }), after: spent },
-        Change { address: wallet.address(), before: Some(spent), after: AccountView { nonce: 4, balance: 10_000_000 - fee } },
-        Change { address: ESCROW, before: Some(AccountView { nonce: 0, balance: 5 }), after: AccountView { nonce: 0, balance: 5 + fee } },
+        Change {
+            address: wallet.address(),
+            before: Some(spent),
+            after: AccountView { nonce: 4, balance: 10_000_000 - fee },
+        },
+        Change {
+            address: ESCROW,
+            before: Some(AccountView { nonce: 0, balance: 5 }),
+            after: AccountView { nonce: 0, balance: 5 + fee },
+        },
     ];
     assert_eq!(effect.changes, changes);
 }
@@ -205,13 +225,27 @@ fn the_whole_fee_goes_to_the_escrow_base_fee_included() {
 fn a_sender_without_account_sends_nothing_even_for_free() {
     let wallet = Wallet::derive("effect", 9);
     let raw = wallet.sign(&Transfer {
-        kind: TransactionKind::Legacy, chain_id: CHAIN, nonce: 0, to: Address::repeat_byte(9), value: 0,
-        gas_limit: 21_000, max_fee: 0, max_priority_fee: 0, data: Bytes::new(),
+        kind: TransactionKind::Legacy,
+        chain_id: CHAIN,
+        nonce: 0,
+        to: Address::repeat_byte(9),
+        value: 0,
+        gas_limit: 21_000,
+        max_fee: 0,
+        max_priority_fee: 0,
+        data: Bytes::new(),
     });
     let tx = decode_transaction(&raw, CHAIN).unwrap();
     let state = genesis(&[], &[]);
     assert_eq!(transfer_effect(&state, &tx, &env(0)), Err(EffectError::NoSender { sender: wallet.address() }));
-    let context = AdmissionContext { sender: AccountView::default(), debt: 0, base_fee: 0, gas_left: 30_000_000, min_fee: 0, may_wait: false };
+    let context = AdmissionContext {
+        sender: AccountView::default(),
+        debt: 0,
+        base_fee: 0,
+        gas_left: 30_000_000,
+        min_fee: 0,
+        may_wait: false,
+    };
     assert!(matches!(check_admission(&tx, &context), Err(AdmissionError::InsufficientFunds { .. })));
 }
 
@@ -231,7 +265,10 @@ fn a_broken_genesis_is_named() {
     let wallet = Wallet::derive("effect", 0);
     let mut state = genesis(std::slice::from_ref(&wallet), &[10_000_000]);
     state.remove(&ESCROW);
-    assert_eq!(transfer_effect(&state, &decoded(&wallet, Address::repeat_byte(9), 1), &env(10)), Err(EffectError::NoEscrow));
+    assert_eq!(
+        transfer_effect(&state, &decoded(&wallet, Address::repeat_byte(9), 1), &env(10)),
+        Err(EffectError::NoEscrow)
+    );
 }
 
 #[test]
@@ -255,7 +292,15 @@ fn measure() {
     let state = genesis(std::slice::from_ref(&wallet), &[10_000_000]);
     let tx = decoded(&wallet, Address::repeat_byte(9), 1);
     let raw = wallet.sign(&Transfer {
-        kind: TransactionKind::Eip1559, chain_id: CHAIN, nonce: 3, to: ESCROW, value: 1, gas_limit: 50_000, max_fee: 20, max_priority_fee: 2, data: Bytes::new(),
+        kind: TransactionKind::Eip1559,
+        chain_id: CHAIN,
+        nonce: 3,
+        to: ESCROW,
+        value: 1,
+        gas_limit: 50_000,
+        max_fee: 20,
+        max_priority_fee: 2,
+        data: Bytes::new(),
     });
     let start = std::time::Instant::now();
     for _ in 0..2_000 {

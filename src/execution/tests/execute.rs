@@ -16,7 +16,15 @@ use crate::{
 const CHAIN: u64 = 1729;
 
 fn env() -> BlockEnv {
-    BlockEnv { number: 3, time_ms: 1_700_000_000_999, base_fee: 10, gas_limit: 30_000_000, beacon: B256::repeat_byte(0xff), chain_id: CHAIN, rules_version: 1 }
+    BlockEnv {
+        number: 3,
+        time_ms: 1_700_000_000_999,
+        base_fee: 10,
+        gas_limit: 30_000_000,
+        beacon: B256::repeat_byte(0xff),
+        chain_id: CHAIN,
+        rules_version: 1,
+    }
 }
 
 fn wallet(index: u64) -> Wallet {
@@ -31,7 +39,15 @@ fn tree(users: u64) -> StateTree {
 
 fn transfer(from: u64, nonce: u64, to: Address, value: u128) -> Transaction {
     let raw = wallet(from).sign(&Transfer {
-        kind: TransactionKind::Eip1559, chain_id: CHAIN, nonce, to, value, gas_limit: 30_000, max_fee: 50, max_priority_fee: 3, data: Bytes::new(),
+        kind: TransactionKind::Eip1559,
+        chain_id: CHAIN,
+        nonce,
+        to,
+        value,
+        gas_limit: 30_000,
+        max_fee: 50,
+        max_priority_fee: 3,
+        data: Bytes::new(),
     });
     decode_transaction(&raw, CHAIN).unwrap()
 }
@@ -53,7 +69,13 @@ fn execution_and_witness_end_in_the_same_root() {
         let input = item_input(&before, ItemSource::Transaction(&tx), &env(), &place()).unwrap();
         OpWitness::verify_all(&input.ops).unwrap();
         assert_eq!(input.statement.post_root, executed.post_root.0, "case {i}");
-        let expected = if value == 0 { 2 } else if to == Address::repeat_byte(0xee) { 4 } else { 3 };
+        let expected = if value == 0 {
+            2
+        } else if to == Address::repeat_byte(0xee) {
+            4
+        } else {
+            3
+        };
         assert_eq!(input.ops.len(), expected);
         assert_eq!(input.statement.segments, 3);
         assert_eq!(input.statement.sender, tx.sender.into_array());
@@ -76,7 +98,10 @@ fn the_prover_accepts_what_execution_gives() {
             })
             .unwrap();
             assert_eq!(planned.state_ops(), executed.ops);
-            assert_eq!((planned.gas_used, planned.price, planned.fee), (executed.gas_used, executed.effective_gas_price, executed.fee));
+            assert_eq!(
+                (planned.gas_used, planned.price, planned.fee),
+                (executed.gas_used, executed.effective_gas_price, executed.fee)
+            );
             assert_eq!(planned.sender, tx.sender.into_array());
             let statement = planned.statement();
             assert_eq!(scalar_to_be(&statement.data_hi), executed.data_hi.0);
@@ -131,7 +156,10 @@ fn a_settlement_keeps_its_rules() {
         other => panic!("{other}"),
     };
     assert_eq!(refuse(&[]), E::Empty);
-    assert_eq!(refuse(&[entry(ESCROW, 5, true), entry(user, 5, false)]), E::DebitOfUser { index: 1, address: user.into_array() });
+    assert_eq!(
+        refuse(&[entry(ESCROW, 5, true), entry(user, 5, false)]),
+        E::DebitOfUser { index: 1, address: user.into_array() }
+    );
     assert_eq!(refuse(&[entry(ESCROW, 5, false), entry(user, 6, true)]), E::Unbalanced { credits: 6, debits: 5 });
     assert_eq!(refuse(&[entry(ESCROW, 0, false)]), E::ZeroAmount { index: 0 });
     assert!(matches!(refuse(&[entry(ESCROW, 1 << 100, false)]), E::Overdrawn { .. }));
@@ -178,7 +206,12 @@ fn admission_items_are_the_same_for_everybody() {
 fn measure() {
     for users in [1_000u64, 100_000] {
         let system = accounts::ALL.map(|a| (a, Account { nonce: 0, balance: 1_000_000 }));
-        let filler = (0..users).map(|i| (*alloy_primitives::keccak256(i.to_be_bytes())[..20].first_chunk::<20>().unwrap(), Account { nonce: 0, balance: 1 }));
+        let filler = (0..users).map(|i| {
+            (
+                *alloy_primitives::keccak256(i.to_be_bytes())[..20].first_chunk::<20>().unwrap(),
+                Account { nonce: 0, balance: 1 },
+            )
+        });
         let own = (0..10).map(|i| (wallet(i).address().into_array(), Account { nonce: 0, balance: 1 << 60 }));
         let mut tree = StateTree::from_accounts(system.into_iter().chain(filler).chain(own)).unwrap();
         let txs: Vec<_> = (0..500u64).map(|i| transfer(i % 10, i / 10, wallet((i + 3) % 10).address(), 1)).collect();

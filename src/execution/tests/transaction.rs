@@ -34,7 +34,10 @@ fn reason(raw: &[u8]) -> AdmissionError {
 }
 
 /// Signs, then swaps the signature for `change` of it.
-fn with_signature<T: SignableTransaction<Signature> + RlpEcdsaEncodableTx>(tx: T, change: impl FnOnce(Signature) -> Signature) -> Vec<u8> {
+fn with_signature<T: SignableTransaction<Signature> + RlpEcdsaEncodableTx>(
+    tx: T,
+    change: impl FnOnce(Signature) -> Signature,
+) -> Vec<u8> {
     let signature = change(wallet().sign_hash(&tx.signature_hash()));
     let mut raw = Vec::new();
     tx.eip2718_encode(&signature, &mut raw);
@@ -76,7 +79,9 @@ fn the_example_of_eip_155() {
     let raw = alloy_primitives::hex!(
         "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
     );
-    let payload = alloy_primitives::hex!("ec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080");
+    let payload = alloy_primitives::hex!(
+        "ec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080"
+    );
     let tx = decode_transaction(&raw, 1).unwrap();
     assert_eq!(tx.payload, payload);
     assert_eq!(tx.sender, alloy_primitives::address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"));
@@ -102,8 +107,17 @@ fn what_is_not_provable_says_so() {
     assert_eq!(not(&with_signature(set_code, |s| s)), N::SetCode);
     assert_eq!(not(&with_signature(TxEip1559 { to: TxKind::Create, ..dynamic() }, |s| s)), N::ContractCreation);
     let list = AccessList(vec![AccessListItem { address: Address::ZERO, storage_keys: vec![B256::ZERO] }]);
-    assert_eq!(not(&with_signature(TxEip1559 { access_list: list.clone(), ..dynamic() }, |s| s)), N::AccessList { entries: 1 });
-    let eip2930 = TxEip2930 { chain_id: CHAIN, gas_limit: 30_000, to: TxKind::Call(Address::repeat_byte(1)), access_list: list, ..TxEip2930::default() };
+    assert_eq!(
+        not(&with_signature(TxEip1559 { access_list: list.clone(), ..dynamic() }, |s| s)),
+        N::AccessList { entries: 1 }
+    );
+    let eip2930 = TxEip2930 {
+        chain_id: CHAIN,
+        gas_limit: 30_000,
+        to: TxKind::Call(Address::repeat_byte(1)),
+        access_list: list,
+        ..TxEip2930::default()
+    };
     assert_eq!(not(&with_signature(eip2930, |s| s)), N::AccessList { entries: 1 });
     let big = U256::from(1) << 128;
     assert_eq!(not(&with_signature(TxEip1559 { value: big, ..dynamic() }, |s| s)), N::Value);
@@ -238,7 +252,12 @@ fn a_legacy_v_names_this_chain() {
         let got = reason(&list(&[], &parts));
         assert!(matches!(got, AdmissionError::Parity | AdmissionError::NotReplayProtected), "{v:?}: {got}");
     }
-    let unprotected = TxLegacy { chain_id: None, gas_limit: 21_000, to: TxKind::Call(Address::repeat_byte(1)), ..TxLegacy::default() };
+    let unprotected = TxLegacy {
+        chain_id: None,
+        gas_limit: 21_000,
+        to: TxKind::Call(Address::repeat_byte(1)),
+        ..TxLegacy::default()
+    };
     assert_eq!(reason(&with_signature(unprotected, |s| s)), AdmissionError::NotReplayProtected);
 }
 
@@ -295,12 +314,18 @@ fn fields_out_of_range_are_refused() {
         of(TxEip1559 { max_priority_fee_per_gas: 11, ..dynamic() }),
         AdmissionError::PriorityAboveFee { max_priority_fee: 11, max_fee: 10 }
     );
-    assert_eq!(of(TxEip1559 { gas_limit: 20_999, ..dynamic() }), AdmissionError::IntrinsicGas { gas_limit: 20_999, needed: 21_000 });
+    assert_eq!(
+        of(TxEip1559 { gas_limit: 20_999, ..dynamic() }),
+        AdmissionError::IntrinsicGas { gas_limit: 20_999, needed: 21_000 }
+    );
     assert_eq!(
         of(TxEip1559 { gas_limit: 21_049, input: vec![0, 7].into(), ..dynamic() }),
         AdmissionError::IntrinsicGas { gas_limit: 21_049, needed: 21_050 }
     );
-    assert_eq!(of(TxEip1559 { gas_limit: MAX_TRANSACTION_GAS + 1, ..dynamic() }), AdmissionError::GasAboveCap { gas_limit: MAX_TRANSACTION_GAS + 1 });
+    assert_eq!(
+        of(TxEip1559 { gas_limit: MAX_TRANSACTION_GAS + 1, ..dynamic() }),
+        AdmissionError::GasAboveCap { gas_limit: MAX_TRANSACTION_GAS + 1 }
+    );
 }
 
 #[test]

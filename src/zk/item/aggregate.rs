@@ -13,6 +13,7 @@ use crate::{
     item::{
         ItemInput, PlanError,
         proof::{ItemError, ItemProof},
+        steps::Step,
         trace::TraceError,
         witness::ItemWitness,
     },
@@ -30,6 +31,7 @@ use crate::{
 
 /// A node of an aggregation tree with the statements and proofs below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Step>", into = "Vec<Step>")]
 #[allow(clippy::large_enum_variant)] // Nearly all nodes are items.
 pub enum Node {
     /// An accepted item.

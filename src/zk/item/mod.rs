@@ -20,6 +20,7 @@ pub mod package;
 mod plan;
 mod proof;
 mod shape;
+mod steps;
 pub mod trace;
 mod witness;
 

@@ -46,7 +46,8 @@ impl WorkPackage {
     /// # Errors
     /// [`PackageError::TooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, PackageError> {
-        let bytes = bincode::serde::encode_to_vec(self, config()).map_err(|e| PackageError::Malformed(e.to_string()))?;
+        let bytes =
+            bincode::serde::encode_to_vec(self, config()).map_err(|e| PackageError::Malformed(e.to_string()))?;
         if bytes.len() > MAX_PACKAGE_BYTES { Err(PackageError::TooLong(bytes.len())) } else { Ok(bytes) }
     }
 

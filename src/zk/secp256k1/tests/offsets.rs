@@ -1,9 +1,11 @@
 //! The two families of offsets: whoever makes a signature of one of them is
 //! proven with the other, and a chain has one variant from start to end.
 
-use super::super::constants::constants;
+use super::super::constants::{columns, constants};
+use super::super::field::alloc_bit;
 use super::super::native::{Affine, LazyValue};
 use super::super::plan::{SignatureValues, chain_of, step_bits, table_of};
+use super::super::point::Point;
 use super::circuit::{assert_proven, small};
 use super::forgery::honest;
 use super::native::{affine, k256_point};
@@ -234,6 +236,29 @@ fn the_start_is_that_of_the_variant() {
         lie.state.acc = constants().family(!variant).start;
         lie.state.acc_y = LazyValue::from_limbs(&lie.state.acc.y.limbs());
         assert_eq!(shape().failures(&synthesize(&lie).0).len(), 8);
+    }
+}
+
+/// The ten columns of the table's offset are those of the variant, each by a
+/// row of its own: nothing else here would notice.
+#[test]
+fn the_table_offset_is_that_of_the_variant() {
+    fn offset<CS: ConstraintSystem<Scalar>>(cs: &mut CS, variant: bool) {
+        let gate = alloc_bit(cs, true).unwrap();
+        let variant = alloc_bit(cs, variant).unwrap();
+        Point::one_of(cs, gate, variant, constants().both(|family| family.offset)).unwrap();
+    }
+    for variant in [false, true] {
+        let (mut shape, mut values) = (ShapeCS::<Engine>::new(), SatisfyingAssignment::<Engine>::new());
+        offset(&mut shape, variant);
+        offset(&mut values, variant);
+        let (checker, mut z) = (Checker::new(&shape), assignment(&values));
+        assert!(checker.failures(&z).is_empty());
+        let [own, other] = [variant, !variant].map(|v| columns(constants().family(v).offset));
+        assert_eq!(z[3..], own);
+        for (i, value) in other.into_iter().enumerate() {
+            assert!(checker.notices(&mut z, 3 + i, value), "column {i}");
+        }
     }
 }
 
