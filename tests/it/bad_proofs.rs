@@ -5,10 +5,11 @@ use std::sync::{Arc, atomic::Ordering};
 use actix::Actor;
 use alloy_primitives::{B256, Bytes, keccak256};
 use crowdfold::{
-    actors::{gate::Gate, session::messages::ProofReceived},
+    actors::{gate::{Gate, PER_PLUGIN}, session::messages::ProofReceived},
     node::{NodeHandle, Snapshot},
     proofs::{ProofStore, Verifier, Witnesses},
 };
+use crowdfold_config::Genesis;
 use crowdfold_events::{Address, TaskId, wire::Code};
 use crowdfold_kernel::{ProofFault, ProofOracle, Work, model::TaskStatus};
 use crowdfold_zk::item::package::WorkPackage;
@@ -33,8 +34,9 @@ struct Bench {
     others_task: TaskId,
 }
 
-async fn bench() -> Bench {
-    let (dir, genesis) = (tempfile::tempdir().unwrap(), genesis());
+async fn bench(change: impl FnOnce(&mut Genesis)) -> Bench {
+    let (dir, mut genesis) = (tempfile::tempdir().unwrap(), genesis());
+    change(&mut genesis);
     let node = start(&dir.path().join("node"), &genesis).await;
     let (one, two) = (prover(&node, 1), prover(&node, 2));
     for p in [&one, &two] {
@@ -80,8 +82,12 @@ impl Bench {
 
 /// Runs the test inside an actix system beside the tokio runtime of the node's provers.
 fn with_bench(test: impl AsyncFnOnce(Bench)) {
+    with_changed(|_| {}, test);
+}
+
+fn with_changed(change: impl FnOnce(&mut Genesis), test: impl AsyncFnOnce(Bench)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let bench = runtime.block_on(bench());
+    let bench = runtime.block_on(bench(change));
     actix::System::new().block_on(test(bench));
     runtime.shutdown_background();
 }
@@ -162,6 +168,47 @@ fn a_replayed_proof_is_late() {
         let admission = snapshot.state.plugin(&signer(1).address()).unwrap().admission;
         let again = b.upload(admission, b.plugin, b.proof(admission, b.plugin));
         assert_eq!(b.gate().send(again).await.unwrap(), Err(Code::Late));
+        b.node.stop().await.unwrap();
+    });
+}
+
+/// A task that was missed is not the plugin's any more, whoever has it now.
+#[test]
+fn a_late_proof_is_late() {
+    let short = |genesis: &mut Genesis| {
+        genesis.params.proving.deadline_base = 10;
+        genesis.params.proving.deadline_per_segment = 1;
+        genesis.params.proving.inclusion_grace = 3;
+        genesis.params.bounty.bump_interval = 5;
+    };
+    with_changed(short, async |b| {
+        let late = b.upload(b.task, b.plugin, b.proof(b.task, b.plugin));
+        until(&b.node, "it is missed", |s| s.state.task(b.task).unwrap().failed.contains(&b.plugin)).await;
+        assert_eq!(b.gate().send(late).await.unwrap(), Err(Code::Late));
+        b.node.stop().await.unwrap();
+    });
+}
+
+/// However fast somebody uploads, few proofs wait, and nobody else waits for them.
+#[test]
+fn a_flood_of_proofs_is_busy_not_queued() {
+    with_bench(async |b| {
+        let gate = b.gate();
+        b.checker.holds.store(true, Ordering::SeqCst);
+        let upload = |n: u32| b.upload(b.task, b.plugin, format!("declared {n}").into_bytes());
+        let waiting: Vec<_> = (0..PER_PLUGIN as u32).map(|n| tokio::task::spawn_local(gate.send(upload(n)))).collect();
+        tokio::task::yield_now().await;
+        for n in 0..20 {
+            assert_eq!(gate.send(upload(100 + n)).await.unwrap(), Err(Code::Busy));
+        }
+        let others = b.upload(b.others_task, b.other, b.proof(b.others_task, b.other));
+        let other = tokio::task::spawn_local(gate.send(others));
+        b.checker.holds.store(false, Ordering::SeqCst);
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap().unwrap(), Err(Code::ProofInvalid));
+        }
+        assert_eq!(other.await.unwrap().unwrap(), Ok(()));
+        assert!(b.checker.asked.load(Ordering::SeqCst) <= PER_PLUGIN as u64 + 1);
         b.node.stop().await.unwrap();
     });
 }

@@ -6,6 +6,8 @@
 mod bad_proofs;
 mod cli;
 mod demo;
+mod killed;
+mod ledger;
 mod mempool;
 mod messages;
 mod path;

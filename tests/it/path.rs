@@ -62,6 +62,15 @@ async fn transactions_become_a_certified_batch() {
         p.handle.stop().await;
         assert_eq!(p.task.await.unwrap(), Outcome::Stopped { open: 0 }, "a stop leaves nothing behind");
     }
+    let path = node.batch_path(BatchIndex(0));
+    node.stop().await.unwrap();
+
+    // A crash between the certificate and its file: the next process makes up for it.
+    let before = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let node = start(dir.path(), &genesis).await;
+    until(&node, "the file is back", |_| path.exists()).await;
+    assert_eq!(std::fs::read(&path).unwrap(), before);
     node.stop().await.unwrap();
 }
 
@@ -152,5 +161,46 @@ async fn refused_transactions_say_why() {
     assert!(message.contains("already known") || message.contains("nonce too low"), "{again}");
     let receipt = call(&node, "eth_getTransactionReceipt", json!([hash])).await;
     assert_eq!(receipt["result"]["status"], "0x1", "{receipt}");
+    node.stop().await.unwrap();
+}
+
+/// A batch of many items: its package is fetched piece by piece, its tree has
+/// two levels; afterwards the chain comes to rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_transfers_are_aggregated_and_the_chain_comes_to_rest() {
+    let (dir, mut genesis) = (tempfile::tempdir().unwrap(), genesis());
+    genesis.params.batches.aggregation_arity = 4;
+    genesis.params.batches.max_age = 60;
+    genesis.params.settlement.interval = 20;
+    let node = start(dir.path(), &genesis).await;
+    let mut events = node.subscribe();
+    let provers = [prover(&node, 1), prover(&node, 2), prover(&node, 3)];
+    for p in &provers {
+        until(&node, "a prover is active", |s| s.state.plugin(&p.address).is_some_and(|p| p.active)).await;
+    }
+    for (from, nonce) in (0..16).map(|i| (i % 4, i / 4)) {
+        let answer = send(&node, &transfer(&genesis, from, nonce, 1000, PRICE)).await;
+        assert!(answer["result"].is_string(), "{answer}");
+    }
+    let rests = |s: &Snapshot| s.state.item_count() >= 16 && !s.state.has_work();
+    let end = until(&node, "everything is certified and settled", rests).await;
+    assert!(end.state.batches().any(|(_, b)| b.nodes.len() > 1), "a tree of two levels");
+    assert!(end.state.batches().all(|(_, b)| b.certified.is_some()));
+    assert!(end.state.supply_report().conserved);
+    let mut longest = 0;
+    while let Ok(event) = events.try_recv() {
+        if let NodeEvent::Offered { package_bytes, .. } = event {
+            longest = longest.max(package_bytes);
+        }
+    }
+    println!("the longest package had {longest} bytes");
+    let before = node.snapshot();
+    let later = until(&node, "an idle block", |s| s.height().0 >= before.height().0 + 2).await;
+    let idle = genesis.params.block.idle_interval_ms;
+    assert!(later.state.time_ms() - before.state.time_ms() >= idle + idle / 2, "idle blocks come slowly");
+    assert_eq!(later.state.item_count(), before.state.item_count(), "an idle chain adds no item");
+    for p in &provers {
+        p.handle.stop().await;
+    }
     node.stop().await.unwrap();
 }

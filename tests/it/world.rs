@@ -19,7 +19,7 @@ use crowdfold::{
     node::{Node, NodeConfig, NodeEvent, NodeHandle, Snapshot},
     proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker},
 };
-use crowdfold_config::{Allocation, DEMO, Genesis};
+use crowdfold_config::{Allocation, DEMO, Genesis, ShapeDigest};
 use crowdfold_events::Signer;
 use crowdfold_execution::{
     TransactionKind,
@@ -47,11 +47,16 @@ pub fn declared_node(children: &[Child]) -> Vec<u8> {
 #[derive(Default)]
 pub struct Declared {
     pub asked: AtomicU64,
+    /// While set, every check waits.
+    pub holds: AtomicBool,
 }
 
 impl Declared {
     fn verdict(&self, expected: &[u8], proof: &[u8]) -> Result<CheckTimes, ProofFault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        while self.holds.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if !proof.starts_with(b"declared ") {
             return Err(ProofFault::Malformed);
         }
@@ -124,6 +129,8 @@ pub fn genesis() -> Genesis {
     let balance = "1000 ZKPoW".parse().unwrap();
     genesis.allocations = (0..4).map(|n| Allocation { account: wallet(n).address(), balance }).collect();
     genesis.allocations.sort_by_key(|a| a.account);
+    // Declared proofs have no circuit.
+    genesis.proof_system.shape = ShapeDigest::Unset;
     let params = &mut genesis.params;
     params.block.min_block_time_ms = 10;
     params.block.target_block_time_ms = 60;

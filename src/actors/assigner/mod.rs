@@ -42,7 +42,7 @@ use crate::{
 /// Packages built at the same time.
 const LANES: usize = 2;
 /// Longest package that is sent inside its offer, in bytes.
-const INLINE_BYTES: usize = 128 << 10;
+const INLINE_BYTES: usize = 64 << 10;
 
 /// A package as it is offered.
 #[derive(Clone, Debug)]
