@@ -1,5 +1,5 @@
 //! The README's table of speed and memory, measured in one run:
-//! `cargo bench --bench table`.
+//! `cargo bench --bench table`, or one part of it: `… -- slots|proofs|sequencer`.
 //!
 //! Wall time on whatever machine this is; figures of different runs or
 //! machines cannot be compared. Every size is read from the code.
@@ -51,9 +51,13 @@ impl ProofOracle for NoProofs {
 
 fn main() {
     println!("| what | measured |\n|---|---|");
-    slots();
-    proofs();
-    sequencer();
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let parts: [(&str, fn()); 3] = [("slots", slots), ("proofs", proofs), ("sequencer", sequencer)];
+    for (name, part) in parts {
+        if wanted.as_deref().is_none_or(|wanted| wanted == name) {
+            part();
+        }
+    }
 }
 
 fn row(what: &str, measured: &str) {
@@ -196,7 +200,7 @@ fn sequencer() {
         let mut next = append(&mut journal, &events, EventSeq(0));
         let mut rates = Vec::new();
         for block in 0..RUNS as u64 {
-            let fee = 4 * state.base_fee().max(1_000_000_000);
+            let fee = 4 * state.next_base_fee();
             let transactions: Vec<Vec<u8>> = senders
                 .iter()
                 .zip(&recipients)

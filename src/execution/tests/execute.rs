@@ -77,7 +77,7 @@ fn execution_and_witness_end_in_the_same_root() {
             3
         };
         assert_eq!(input.ops.len(), expected);
-        assert_eq!(input.statement.segments, 3);
+        assert_eq!(input.statement.segments, crowdfold_zk::SEGMENTS_PER_TRANSFER);
         assert_eq!(input.statement.sender, tx.sender.into_array());
     }
 }

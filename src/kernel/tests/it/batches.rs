@@ -69,16 +69,16 @@ fn inner_nodes_open_when_their_children_are_accepted_and_the_root_proves_the_bat
 #[test]
 fn a_batch_closes_at_its_segments_without_waiting() {
     let mut world = World::with(|g| {
-        g.params.batches.max_segments = 16;
+        g.params.batches.max_segments = 17;
         g.params.batches.max_age = 1_000;
     });
     world.admit(6);
-    for _ in 0..6 {
+    for _ in 0..9 {
         world.transfer(ALICE, signer(BOB).address(), 1);
     }
-    world.run(6, 20);
+    world.run(6, 30);
     let batch = world.state.batch(BatchIndex(0)).unwrap();
-    assert_eq!((batch.items, batch.segments), (5, 15), "a sixth item does not fit");
+    assert_eq!((batch.items, batch.segments), (8, 16), "a ninth item does not fit");
     assert!(world.state.batch(BatchIndex(1)).is_none(), "the rest waits for its age");
 }
 

@@ -26,30 +26,30 @@ fn refusal(world: &World) -> u16 {
 
 #[test]
 fn a_block_takes_no_more_segments_than_its_limit() {
-    let mut world = World::with(|g| (g.params.block.max_segments, g.params.fees.segments_target) = (16, 8));
-    for _ in 0..6 {
+    let mut world = World::with(|g| (g.params.block.max_segments, g.params.fees.segments_target) = (17, 8));
+    for _ in 0..9 {
         world.transfer(ALICE, signer(BOB).address(), 1);
     }
     world.step();
-    assert_eq!(world.state.item_count(), 5);
+    assert_eq!(world.state.item_count(), 8);
     let fault = transaction_fault(&world);
-    assert_eq!(fault, TransactionFault::BlockSegments { needed: 3, left: 1 });
+    assert_eq!(fault, TransactionFault::BlockSegments { needed: 2, left: 1 });
     assert!(fault.is_temporary());
 }
 
 #[test]
 fn beyond_max_unproven_segments_no_user_transaction_is_included() {
     let mut world = World::with(|g| (g.params.block.max_unproven_segments, g.params.fees.backlog_target) = (6, 6));
-    for _ in 0..3 {
+    for _ in 0..4 {
         world.transfer(ALICE, signer(BOB).address(), 1);
     }
     world.step();
-    assert_eq!(transaction_fault(&world), TransactionFault::Backlog { backlog: 9, max: 6 });
+    assert_eq!(transaction_fault(&world), TransactionFault::Backlog { backlog: 8, max: 6 });
 }
 
 #[test]
 fn the_base_fee_follows_the_fullest_of_gas_segments_and_backlog() {
-    let mut world = World::with(|g| (g.params.fees.segments_target, g.params.fees.backlog_target) = (3, 600));
+    let mut world = World::with(|g| (g.params.fees.segments_target, g.params.fees.backlog_target) = (2, 600));
     let least = world.state.parameters().fees.min_base_fee.units();
     world.step();
     assert_eq!(world.state.next_base_fee(), least, "an empty block does not raise it");
