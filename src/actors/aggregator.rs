@@ -24,8 +24,7 @@ use tokio::sync::Semaphore;
 use crate::{
     node::Snapshot,
     proofs::{
-        AssembleError, BatchItem, BatchParts, ProofChecker, ProofStore, StoreError,
-        WitnessError, Witnesses,
+        AssembleError, BatchItem, BatchParts, ProofChecker, ProofStore, StoreError, WitnessError, Witnesses,
         witness::block_env,
     },
 };

@@ -12,8 +12,8 @@ use std::{
 
 use crowdfold_events::{B256, Height, ItemIndex};
 use crowdfold_execution::{
-    AdmissionError, BlockEnv, ItemPlace, ItemSource, TransactionError, decode_transaction,
-    execute_transaction, item_input as execute_item, synthetic,
+    AdmissionError, BlockEnv, ItemPlace, ItemSource, TransactionError, decode_transaction, execute_transaction,
+    item_input as execute_item, synthetic,
 };
 use crowdfold_kernel::{AggregateChild, AggregateNode, Work, model::ItemKind};
 use crowdfold_zk::{

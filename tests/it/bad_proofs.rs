@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::Ordering};
 use actix::Actor;
 use alloy_primitives::{B256, Bytes, keccak256};
 use crowdfold::{
-    actors::{gate::{Gate, PER_PLUGIN}, session::messages::ProofReceived},
+    actors::{
+        gate::{Gate, PER_PLUGIN},
+        session::messages::ProofReceived,
+    },
     node::{NodeHandle, Snapshot},
     proofs::{ProofStore, Verifier, Witnesses},
 };

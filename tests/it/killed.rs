@@ -23,7 +23,8 @@ impl Drop for Killed {
 
 /// The demonstration's preset for whatever circuits this program has.
 fn preset() -> String {
-    let unpinned = |line: &str| if line.starts_with("shape = ") { "shape = \"unset\"".to_owned() } else { line.to_owned() };
+    let unpinned =
+        |line: &str| if line.starts_with("shape = ") { "shape = \"unset\"".to_owned() } else { line.to_owned() };
     DEMO.lines().map(unpinned).collect::<Vec<_>>().join("\n")
 }
 

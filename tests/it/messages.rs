@@ -1,6 +1,9 @@
 //! The rules of the pool of system messages.
 
-use crowdfold::{actors::sequencer::MessagePool, rpc::{ChainIndex, kernel_view::genesis_index}};
+use crowdfold::{
+    actors::sequencer::MessagePool,
+    rpc::{ChainIndex, kernel_view::genesis_index},
+};
 use crowdfold_events::{
     Address, B256, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, wire::Code, work,
 };

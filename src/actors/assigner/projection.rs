@@ -176,7 +176,8 @@ impl Projection {
     fn event(&mut self, state: &State, event: &Event, tells: &mut Vec<Tell>) {
         match event {
             Event::TaskAssigned { task, plugin, .. } => self.offer(state, *plugin, *task, tells),
-            Event::ProofAccepted { task, plugin, proof_hash } | Event::AggregateAccepted { task, plugin, proof_hash } => {
+            Event::ProofAccepted { task, plugin, proof_hash }
+            | Event::AggregateAccepted { task, plugin, proof_hash } => {
                 self.end_for_all(*task, plugin, tells);
                 self.notify(*plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
             }
