@@ -7,6 +7,7 @@ use crowdfold::{
     node::{NodeEvent, Snapshot, TaskReports},
 };
 use crowdfold_events::{BatchIndex, Event, ItemIndex, TaskId};
+use crowdfold_kernel::model::TaskStatus;
 use crowdfold_prover::Outcome;
 use serde_json::json;
 
@@ -58,9 +59,9 @@ async fn transactions_become_a_certified_batch() {
         proven.iter().all(|(_, r)| r.prove_ms().is_some() && r.check.as_ref().is_some_and(|c| c.refused.is_none()))
     );
 
-    for p in provers {
+    for mut p in provers {
         p.handle.stop().await;
-        assert_eq!(p.task.await.unwrap(), Outcome::Stopped { open: 0 }, "a stop leaves nothing behind");
+        assert_eq!((&mut p.task).await.unwrap(), Outcome::Stopped { open: 0 }, "a stop leaves nothing behind");
     }
     let path = node.batch_path(BatchIndex(0));
     node.stop().await.unwrap();
@@ -202,5 +203,34 @@ async fn many_transfers_are_aggregated_and_the_chain_comes_to_rest() {
     for p in &provers {
         p.handle.stop().await;
     }
+    node.stop().await.unwrap();
+}
+
+/// A task that somebody failed is open to everybody: whoever is there proves it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarantined_task_is_offered_to_everybody() {
+    let (dir, mut genesis) = (tempfile::tempdir().unwrap(), genesis());
+    genesis.params.proving.deadline_base = 10;
+    genesis.params.proving.deadline_per_segment = 1;
+    genesis.params.proving.inclusion_grace = 3;
+    genesis.params.proving.quarantine_attempts = 1;
+    genesis.params.bounty.bump_interval = 5;
+    let node = start(dir.path(), &genesis).await;
+    let lazy = prover(&node, 1);
+    until(&node, "a prover is active", |s| s.state.plugin(&lazy.address).is_some_and(|p| p.active)).await;
+    lazy.work.lazy.store(true, Ordering::SeqCst);
+    // Three tasks, two places for open tasks: the third is offered when one is free.
+    for nonce in 0..3 {
+        send(&node, &transfer(&genesis, 0, nonce, 1000, PRICE)).await;
+    }
+    let open = |s: &Snapshot| s.state.open_tasks().any(|(_, t)| matches!(t.status, TaskStatus::Quarantined { .. }));
+    until(&node, "a task is open to everybody", open).await;
+    let keen = prover(&node, 2);
+    until(&node, "the other is active", |s| s.state.plugin(&keen.address).is_some_and(|p| p.active)).await;
+    let worker = |s: &Snapshot, i: u64| s.state.item(ItemIndex(i)).and_then(|item| item.accepted).map(|a| a.worker);
+    let end = until(&node, "all are proven", |s| (0..3).all(|i| worker(s, i).is_some())).await;
+    assert!((0..3).all(|i| worker(&end, i) == Some(keen.address)));
+    lazy.handle.stop().await;
+    keen.handle.stop().await;
     node.stop().await.unwrap();
 }

@@ -165,6 +165,13 @@ pub struct Prover {
     pub task: JoinHandle<Outcome>,
 }
 
+impl Drop for Prover {
+    /// Lets its threads end when a test fails.
+    fn drop(&mut self) {
+        self.work.lazy.store(false, Ordering::SeqCst);
+    }
+}
+
 pub fn prover(node: &NodeHandle, n: u8) -> Prover {
     let config = ProverConfig {
         agent: "test".to_owned(),
