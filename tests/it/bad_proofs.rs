@@ -17,7 +17,7 @@ use crowdfold_events::{Address, TaskId, wire::Code};
 use crowdfold_kernel::{ProofFault, ProofOracle, Work, model::TaskStatus};
 use crowdfold_zk::item::package::WorkPackage;
 
-use crate::world::{Declared, PRICE, declared_item, genesis, prover, send, signer, start, transfer, until};
+use crate::world::{Declared, PRICE, Prover, declared_item, genesis, prover, send, signer, start, transfer, until};
 
 fn mine(snapshot: &Snapshot, plugin: Address) -> Option<TaskId> {
     let is_mine = |s: &TaskStatus| matches!(s, TaskStatus::Assigned(a) if a.plugin == plugin);
@@ -35,6 +35,7 @@ struct Bench {
     other: Address,
     task: TaskId,
     others_task: TaskId,
+    _provers: [Prover; 2],
 }
 
 async fn bench(change: impl FnOnce(&mut Genesis)) -> Bench {
@@ -56,7 +57,7 @@ async fn bench(change: impl FnOnce(&mut Genesis)) -> Bench {
     let verifier = Verifier::new(checker.clone(), Witnesses::new(store.clone()), node.snapshots());
     let (plugin, other) = (one.address, two.address);
     let (task, others_task) = (mine(&snapshot, plugin).unwrap(), mine(&snapshot, other).unwrap());
-    Bench { node, checker, verifier, store, _dir: dir, plugin, other, task, others_task }
+    Bench { node, checker, verifier, store, _dir: dir, plugin, other, task, others_task, _provers: [one, two] }
 }
 
 impl Bench {
