@@ -93,12 +93,7 @@ impl SledJournal {
         if end > EventSeq(0) && !sled_dir.join("db").exists() {
             return Err(JournalError::Behind { acknowledged: end, found: EventSeq(0) });
         }
-        let db = sled::Config::new()
-            .path(&sled_dir)
-            .segment_size(SEGMENT_BYTES)
-            .flush_every_ms(None)
-            .open()
-            .map_err(JournalError::sled("open sled"))?;
+        let db = open_sled(&sled_dir).map_err(JournalError::sled("open sled"))?;
         let db_file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -244,6 +239,22 @@ impl JournalStore for SledJournal {
             Ok(self.frame_at(first)?.map(|bytes| (EventSeq(first), bytes)))
         })
     }
+}
+
+/// Opens sled once `LOCK` is ours. A database that this process has just
+/// closed may still hold its own lock for a moment, because sled lets go of it
+/// on a thread of its own; so a busy lock is tried again for up to a second.
+fn open_sled(dir: &Path) -> Result<sled::Db, sled::Error> {
+    const ATTEMPTS: u32 = 50;
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+    let config = sled::Config::new().path(dir).segment_size(SEGMENT_BYTES).flush_every_ms(None);
+    for _ in 1..ATTEMPTS {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => std::thread::sleep(PAUSE),
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 fn lock(path: &Path) -> Result<File, JournalError> {

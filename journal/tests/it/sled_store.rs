@@ -185,8 +185,20 @@ fn head_must_be_there_and_whole() {
 }
 
 /// Changes frames behind the store's back, as sled itself would serve them.
+/// Sled's own handle; a journal that was just dropped may hold its lock for a moment.
+fn open_sled(dir: &Path) -> sled::Db {
+    let config = sled::Config::new().path(dir.join("sled")).segment_size(16 << 20);
+    for _ in 0..100 {
+        if let Ok(db) = config.open() {
+            return db;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    config.open().unwrap()
+}
+
 fn tamper(dir: &Path, change: impl Fn(&sled::Db)) -> Result<SledJournal, JournalError> {
-    let db = sled::Config::new().path(dir.join("sled")).segment_size(16 << 20).open().unwrap();
+    let db = open_sled(dir);
     change(&db);
     db.flush().unwrap();
     drop(db);
@@ -198,7 +210,7 @@ fn any_changed_byte_of_a_frame_is_found() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path(), 2));
     let key = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0];
-    let db = sled::Config::new().path(dir.path().join("sled")).segment_size(16 << 20).open().unwrap();
+    let db = open_sled(dir.path());
     let good = db.get(key).unwrap().unwrap();
     drop(db);
     // A sample of positions over header, payload and trailer.
