@@ -321,9 +321,15 @@ impl Shell {
     }
 
     async fn disconnect(&mut self) {
-        if let Some(mut socket) = self.socket.take()
-            && timeout(Duration::from_secs(1), socket.close(None)).await.is_err()
-        {
+        let Some(mut socket) = self.socket.take() else { return };
+        // What the node still sends is read until it closes too: a socket dropped with unread bytes is reset,
+        // and a reset takes our last frames with it.
+        let farewell = async {
+            if socket.close(None).await.is_ok() {
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        };
+        if timeout(Duration::from_secs(1), farewell).await.is_err() {
             tracing::trace!("the node does not answer the close");
         }
     }
