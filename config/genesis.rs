@@ -25,7 +25,7 @@ pub struct Genesis {
     pub proof_system: ProofSystem,
     /// Where batches are posted.
     pub l1: L1,
-    /// The validators, exactly one for now.
+    /// The validators; exactly one is supported.
     pub validators: Vec<GenesisValidator>,
     /// Balances, in strictly ascending order of account.
     #[serde(default)]
