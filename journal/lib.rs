@@ -20,13 +20,15 @@ mod error;
 mod frame;
 mod memory;
 pub mod merkle_log;
+pub mod merkle_proof;
 mod sled_store;
 
 pub use checkpoint::{Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint};
 pub use error::{Damage, FrameError, JournalError};
 pub use frame::{Frame, MAX_FRAME_BYTES};
 pub use memory::MemoryJournal;
-pub use merkle_log::{CompactRange, ConsistencyProof, InclusionProof, MerkleTiles};
+pub use merkle_log::{CompactRange, MerkleTiles};
+pub use merkle_proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use sled_store::{Disk, RealDisk, SledJournal};
 
 use crowdfold_events::{B256, EventSeq, StoredEvent, hash};

@@ -12,7 +12,7 @@
 //! tiles, whatever the size of the journal. The tree is derived: it can always
 //! be made again from the events.
 //!
-//! A proof is only as good as the (size, root) that it is verified against,
+//! How proofs are checked is in [`crate::merkle_proof`]. A proof is only as good as the (size, root) that it is verified against,
 //! which the caller has from somewhere else, a signed
 //! [`Checkpoint`](crate::Checkpoint) for instance: a path alone does not bind
 //! the size of the tree.
@@ -20,11 +20,10 @@
 use alloy_primitives::B256;
 use sha2::{Digest, Sha256};
 
+use crate::merkle_proof::{ConsistencyProof, InclusionProof};
+
 /// Leaves of one tile.
 pub const TILE: u64 = 256;
-/// Longest path of a proof, in hashes: both halves of a 64-level tree and one more.
-pub const MAX_PATH: usize = 130;
-
 /// Hash of one stored event.
 #[must_use]
 pub fn leaf_hash(event: &[u8]) -> B256 {
@@ -34,7 +33,7 @@ pub fn leaf_hash(event: &[u8]) -> B256 {
     B256::new(hasher.finalize().into())
 }
 
-fn node_hash(left: &B256, right: &B256) -> B256 {
+pub(crate) fn node_hash(left: &B256, right: &B256) -> B256 {
     let mut hasher = Sha256::new();
     hasher.update([1]);
     hasher.update(left);
@@ -48,7 +47,7 @@ pub fn empty_root() -> B256 {
     B256::new(Sha256::digest([]).into())
 }
 
-/// Why a proof cannot be made. The caller's fault, except for `Tile`.
+/// Why a proof cannot be made. The caller's fault, except for `Tile` and `Pruned`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProveError {
     /// There is no such leaf or tree.
@@ -59,6 +58,14 @@ pub enum ProveError {
         /// Size of the larger tree.
         size: u64,
     },
+    /// The proof needs leaves that were pruned.
+    #[error("leaf {at} was pruned, the tree is known from {floor} on")]
+    Pruned {
+        /// A leaf that is needed.
+        at: u64,
+        /// The first leaf that is known.
+        floor: u64,
+    },
     /// The leaves of a tile are not those that its root was made of: one of
     /// the two is damaged.
     #[error("the leaves of tile {tile} do not make its root")]
@@ -68,38 +75,7 @@ pub enum ProveError {
     },
 }
 
-/// Why a proof shows nothing. The fault of whoever made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
-    /// The numbers fit no tree.
-    #[error("{at} is not in a tree of {size} leaves")]
-    Numbers {
-        /// The leaf's number or the older tree's size.
-        at: u64,
-        /// Size of the tree.
-        size: u64,
-    },
-    /// The path has another length than these numbers need.
-    #[error("the path has {found} hashes, which is not what {at} of {size} needs")]
-    Length {
-        /// The leaf's number or the older tree's size.
-        at: u64,
-        /// Size of the tree.
-        size: u64,
-        /// Hashes found.
-        found: usize,
-    },
-    /// The path leads to another root.
-    #[error("the path leads to root {found}, not {expected}")]
-    Root {
-        /// The root that the caller knows.
-        expected: B256,
-        /// The one that the path makes.
-        found: B256,
-    },
-}
-
-/// The right edge of a tree: roots of its perfect subtrees, from left to right.
+/// The right edge of a tree: roots of its perfect subtrees, largest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactRange {
     size: u64,
@@ -107,6 +83,13 @@ pub struct CompactRange {
 }
 
 impl CompactRange {
+    /// The tree of `size` leaves with these peaks; `None` if that many peaks
+    /// belong to another size.
+    #[must_use]
+    pub fn new(size: u64, peaks: Vec<B256>) -> Option<Self> {
+        (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
+    }
+
     /// Adds a leaf (or the root of a perfect subtree, if all others are of that size).
     pub fn push(&mut self, leaf: B256) {
         let mut hash = leaf;
@@ -124,16 +107,29 @@ impl CompactRange {
         self.size
     }
 
+    /// Roots of the perfect subtrees, largest first: one per bit of the size.
+    #[must_use]
+    pub fn peaks(&self) -> &[B256] {
+        &self.peaks
+    }
+
     /// Root of the tree.
     #[must_use]
     pub fn root(&self) -> B256 {
-        bag(self.peaks.iter().copied()).unwrap_or_else(empty_root)
+        bag(&self.peaks).unwrap_or_else(empty_root)
+    }
+
+    /// The peaks of whole tiles (sizes counted in tiles), and those in the last tile.
+    fn split_tiles(&self) -> (Self, Self) {
+        let (high, low) = (self.size / TILE, self.size % TILE);
+        let (left, right) = self.peaks.split_at(high.count_ones() as usize);
+        (Self { size: high, peaks: left.to_vec() }, Self { size: low, peaks: right.to_vec() })
     }
 }
 
 /// One hash of perfect subtrees that get smaller from left to right.
-fn bag(peaks: impl DoubleEndedIterator<Item = B256>) -> Option<B256> {
-    peaks.rev().reduce(|right, left| node_hash(&left, &right))
+fn bag(peaks: &[B256]) -> Option<B256> {
+    peaks.iter().rev().copied().reduce(|right, left| node_hash(&left, &right))
 }
 
 fn root_of(leaves: &[B256]) -> B256 {
@@ -142,64 +138,91 @@ fn root_of(leaves: &[B256]) -> B256 {
     range.root()
 }
 
-/// A tree with the roots of its full tiles and the leaves of the last one.
+/// A tree with the roots of its full tiles and the leaves of the last one. It
+/// may begin at a floor, of what is before which only the peaks are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MerkleTiles {
+    floor: CompactRange,
+    /// Roots of full tiles, from the one that holds the floor on.
     roots: Vec<B256>,
-    /// Over `roots`.
-    range: CompactRange,
-    /// Leaves after the last full tile, fewer than [`TILE`].
+    /// Over all full tiles.
+    high: CompactRange,
+    /// Over all leaves of the last tile.
+    low: CompactRange,
+    /// Leaves of the last tile that are not before the floor.
     open: Vec<B256>,
 }
 
 impl MerkleTiles {
+    /// A tree whose first leaves are known by their peaks alone.
+    #[must_use]
+    pub fn from_floor(floor: CompactRange) -> Self {
+        let (high, low) = floor.split_tiles();
+        Self { floor, roots: Vec::new(), high, low, open: Vec::new() }
+    }
+
+    /// The tree of these parts; `None` if there are too many leaves for an open tile.
+    #[must_use]
+    pub fn from_parts(floor: CompactRange, roots: Vec<B256>, open: &[B256]) -> Option<Self> {
+        let mut tree = Self::from_floor(floor);
+        if !roots.is_empty() {
+            tree.low = CompactRange::default();
+        }
+        roots.iter().for_each(|root| tree.high.push(*root));
+        tree.roots = roots;
+        if tree.low.size + open.len() as u64 >= TILE {
+            return None;
+        }
+        open.iter().for_each(|leaf| tree.push(*leaf));
+        Some(tree)
+    }
+
     /// Adds the hash of the next event.
     pub fn push(&mut self, leaf: B256) {
+        self.low.push(leaf);
         self.open.push(leaf);
-        if self.open.len() as u64 == TILE {
-            let root = root_of(&self.open);
+        if self.low.size == TILE {
+            let root = std::mem::take(&mut self.low).root();
             self.open.clear();
             self.roots.push(root);
-            self.range.push(root);
+            self.high.push(root);
         }
     }
 
-    /// Number of leaves.
+    /// Number of leaves, those before the floor included.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.roots.len() as u64 * TILE + self.open.len() as u64
+        self.high.size * TILE + self.low.size
     }
 
     /// Root of the tree.
     #[must_use]
     pub fn root(&self) -> B256 {
-        let open = (!self.open.is_empty()).then(|| root_of(&self.open));
-        bag(self.range.peaks.iter().copied().chain(open)).unwrap_or_else(empty_root)
+        bag(&[self.high.peaks(), self.low.peaks()].concat()).unwrap_or_else(empty_root)
     }
 
-    /// Roots of the full tiles, in order.
+    /// What is known of the leaves before the first one.
+    #[must_use]
+    pub fn floor(&self) -> &CompactRange {
+        &self.floor
+    }
+
+    /// Roots of the full tiles, in order, from the one that holds the floor on.
     #[must_use]
     pub fn tile_roots(&self) -> &[B256] {
         &self.roots
     }
 
-    /// Leaves of the last tile, fewer than [`TILE`].
+    /// Leaves of the last tile that are not before the floor, fewer than [`TILE`].
     #[must_use]
     pub fn open_leaves(&self) -> &[B256] {
         &self.open
     }
 
-    /// The tree of these parts; `None` if there are too many leaves for an open tile.
-    #[must_use]
-    pub fn from_parts(roots: Vec<B256>, open: Vec<B256>) -> Option<Self> {
-        let mut range = CompactRange::default();
-        roots.iter().for_each(|root| range.push(*root));
-        ((open.len() as u64) < TILE).then_some(Self { roots, range, open })
-    }
-
     /// The path of leaf `index` in the tree of the first `size` leaves.
-    /// `leaves` gives all leaf hashes of a full tile by its number; it is asked
-    /// for at most two tiles, and what it gives is checked.
+    /// `leaves` gives the leaf hashes of a full tile by its number, without
+    /// those before the floor; it is asked for at most two tiles, and what it
+    /// gives is checked.
     pub fn prove_inclusion<E: From<ProveError>>(
         &self,
         index: u64,
@@ -265,6 +288,9 @@ impl MerkleTiles {
         if size > self.size() {
             return Err(ProveError::Beyond { at: size, size: self.size() }.into());
         }
+        if size == 0 {
+            return Ok(empty_root());
+        }
         Source { tiles: self, leaves, read: Vec::new() }.hash(0, size)
     }
 }
@@ -274,7 +300,7 @@ fn split(size: u64) -> u64 {
     1 << (63 - (size - 1).leading_zeros())
 }
 
-/// Hashes of subtrees, from tile roots where possible.
+/// Hashes of subtrees, from peaks and tile roots where possible.
 struct Source<'a, F> {
     tiles: &'a MerkleTiles,
     leaves: F,
@@ -283,41 +309,64 @@ struct Source<'a, F> {
 }
 
 impl<F> Source<'_, F> {
-    /// Root of the leaves `from..to`. `from` is a multiple of the smallest
-    /// power of two that is not below `to - from`, as in every subtree.
+    /// Root of the leaves `from..to`, at least one. `from` is a multiple of the
+    /// smallest power of two that is not below `to - from`, as in every subtree.
     fn hash<E>(&mut self, from: u64, to: u64) -> Result<B256, E>
     where
         E: From<ProveError>,
         F: FnMut(u64) -> Result<Vec<B256>, E>,
     {
+        let floor = self.tiles.floor.size;
+        if to <= floor {
+            return self.peak(from, to).ok_or_else(|| ProveError::Pruned { at: from, floor }.into());
+        }
         let (first, last) = (from / TILE, to / TILE);
-        if first == last {
-            let within = |at: u64| (at % TILE) as usize;
-            return Ok(root_of(&self.tile(first)?[within(from)..within(to)]));
+        if from < floor {
+            let middle = from + split(to - from);
+            return Ok(node_hash(&self.hash(from, middle)?, &self.hash(middle, to)?));
         }
-        if to - from < TILE {
-            // The right end of a full tile.
-            let leaves = self.tile(first)?;
-            return Ok(root_of(&leaves[(from % TILE) as usize..]));
+        if first == last || to - from < TILE {
+            // Within one tile, of which nothing is known before the floor.
+            let begin = floor.max(first * TILE);
+            let within = (from - begin) as usize..(to - begin) as usize;
+            return Ok(root_of(&self.tile(first)?[within]));
         }
+        let known = floor / TILE;
         let mut range = CompactRange::default();
-        self.tiles.roots[first as usize..last as usize].iter().for_each(|root| range.push(*root));
-        let rest = if to % TILE == 0 { None } else { Some(self.hash(last * TILE, to)?) };
-        Ok(bag(range.peaks.into_iter().chain(rest)).unwrap_or_else(empty_root))
+        self.tiles.roots[(first - known) as usize..(last - known) as usize].iter().for_each(|root| range.push(*root));
+        let mut peaks = range.peaks;
+        if to % TILE != 0 {
+            peaks.push(self.hash(last * TILE, to)?);
+        }
+        Ok(bag(&peaks).unwrap_or_else(empty_root))
     }
 
+    /// The peak of the floor that is the root of exactly these leaves.
+    fn peak(&self, from: u64, to: u64) -> Option<B256> {
+        let CompactRange { size, peaks } = &self.tiles.floor;
+        // Peaks before it: one per bit of the size above its own.
+        let width = to - from;
+        let is_peak = width.is_power_of_two() && size & width != 0 && from == size & !(2 * width - 1);
+        is_peak.then(|| peaks[(from.count_ones()) as usize])
+    }
+
+    /// Leaves of a tile that are not before the floor.
     fn tile<E>(&mut self, tile: u64) -> Result<&[B256], E>
     where
         E: From<ProveError>,
         F: FnMut(u64) -> Result<Vec<B256>, E>,
     {
-        let Some(expected) = self.tiles.roots.get(tile as usize) else { return Ok(&self.tiles.open) };
-        let known = self.read.iter().position(|(number, _)| *number == tile);
-        let at = match known {
+        let floor = &self.tiles.floor;
+        let known = floor.size / TILE;
+        let Some(expected) = self.tiles.roots.get((tile - known) as usize) else { return Ok(&self.tiles.open) };
+        let at = match self.read.iter().position(|(number, _)| *number == tile) {
             Some(at) => at,
             None => {
                 let leaves = (self.leaves)(tile)?;
-                if leaves.len() as u64 != TILE || root_of(&leaves) != *expected {
+                let mut range = if tile == known { floor.split_tiles().1 } else { CompactRange::default() };
+                let is_full = leaves.len() as u64 == TILE - range.size;
+                leaves.iter().for_each(|leaf| range.push(*leaf));
+                if !is_full || range.root() != *expected {
                     return Err(ProveError::Tile { tile }.into());
                 }
                 self.read.push((tile, leaves));
@@ -325,108 +374,5 @@ impl<F> Source<'_, F> {
             }
         };
         Ok(&self.read[at].1)
-    }
-}
-
-/// The path from one leaf to a root.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InclusionProof {
-    /// Number of the leaf, from 0: the event's number.
-    pub index: u64,
-    /// Leaves of the tree.
-    pub size: u64,
-    /// Siblings, from the leaf upwards.
-    pub path: Vec<B256>,
-}
-
-impl InclusionProof {
-    /// Checks that `leaf` is leaf `index` of the tree of `size` leaves with `root`.
-    pub fn verify(&self, leaf: &B256, root: &B256) -> Result<(), ProofError> {
-        let (at, size) = (self.index, self.size);
-        if at >= size {
-            return Err(ProofError::Numbers { at, size });
-        }
-        let wrong = ProofError::Length { at, size, found: self.path.len() };
-        // Position and last position of the row that `hash` is in.
-        let (mut place, mut last, mut hash) = (at, size - 1, *leaf);
-        for sibling in &self.path {
-            if last == 0 {
-                return Err(wrong);
-            }
-            if place % 2 == 1 || place == last {
-                // A last node without sibling rises unchanged.
-                while place % 2 == 0 && place != 0 {
-                    (place, last) = (place / 2, last / 2);
-                }
-                hash = node_hash(sibling, &hash);
-            } else {
-                hash = node_hash(&hash, sibling);
-            }
-            (place, last) = (place / 2, last / 2);
-        }
-        if last != 0 {
-            return Err(wrong);
-        }
-        if hash == *root { Ok(()) } else { Err(ProofError::Root { expected: *root, found: hash }) }
-    }
-}
-
-/// What an older and a newer tree have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsistencyProof {
-    /// Leaves of the older tree.
-    pub old: u64,
-    /// Leaves of the newer tree.
-    pub size: u64,
-    /// Subtree roots, as RFC 6962 has them.
-    pub path: Vec<B256>,
-}
-
-impl ConsistencyProof {
-    /// Checks that the tree of `size` leaves with `root` begins with the tree
-    /// of `old` leaves with `old_root`.
-    pub fn verify(&self, old_root: &B256, root: &B256) -> Result<(), ProofError> {
-        let (at, size) = (self.old, self.size);
-        if at > size {
-            return Err(ProofError::Numbers { at, size });
-        }
-        let wrong = ProofError::Length { at, size, found: self.path.len() };
-        let same = |expected: &B256, found: B256| {
-            if *expected == found { Ok(()) } else { Err(ProofError::Root { expected: *expected, found }) }
-        };
-        if at == 0 || at == size {
-            if !self.path.is_empty() {
-                return Err(wrong);
-            }
-            let expected = if at == 0 { empty_root() } else { *root };
-            return same(old_root, expected);
-        }
-        // The older tree's last perfect subtree; it is the older root itself when that is perfect.
-        let (mut place, mut last) = (at - 1, size - 1);
-        let perfect = place.trailing_ones();
-        (place, last) = (place >> perfect, last >> perfect);
-        let mut path = self.path.iter();
-        let start = if at.is_power_of_two() { old_root } else { path.next().ok_or(wrong)? };
-        let (mut old_hash, mut hash) = (*start, *start);
-        for sibling in path {
-            if last == 0 {
-                return Err(wrong);
-            }
-            if place % 2 == 1 || place == last {
-                old_hash = node_hash(sibling, &old_hash);
-                hash = node_hash(sibling, &hash);
-                while place % 2 == 0 && place != 0 {
-                    (place, last) = (place / 2, last / 2);
-                }
-            } else {
-                hash = node_hash(&hash, sibling);
-            }
-            (place, last) = (place / 2, last / 2);
-        }
-        if last != 0 {
-            return Err(wrong);
-        }
-        same(old_root, old_hash)?;
-        same(root, hash)
     }
 }

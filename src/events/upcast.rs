@@ -44,7 +44,7 @@ pub(crate) fn upcast<'a>(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, unreachable_pub)]
+#[allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 mod tests {
     use super::*;
     use crate::{Event, codec};

@@ -3,8 +3,9 @@
 
 use crowdfold_events::B256;
 use crowdfold_journal::{
-    CompactRange, ConsistencyProof, InclusionProof, MerkleTiles,
-    merkle_log::{MAX_PATH, ProofError, ProveError, TILE, empty_root, leaf_hash},
+    CompactRange, ConsistencyProof, InclusionProof, MerkleTiles, ProofError,
+    merkle_log::{ProveError, TILE, empty_root, leaf_hash},
+    merkle_proof::MAX_PATH,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -154,7 +155,7 @@ proptest! {
         let tree = tree(&leaves);
         prop_assert_eq!(tree.size(), count);
         prop_assert_eq!(tree.root(), naive(&leaves));
-        let again = MerkleTiles::from_parts(tree.tile_roots().to_vec(), tree.open_leaves().to_vec()).unwrap();
+        let again = MerkleTiles::from_parts(CompactRange::default(), tree.tile_roots().to_vec(), tree.open_leaves()).unwrap();
         prop_assert_eq!(&again, &tree);
         let size = 1 + a % count;
         let (index, old) = (b % size, c % (size + 1));
@@ -182,6 +183,48 @@ proptest! {
             prop_assert!(inclusion.verify(&other, &root).is_err());
             let consistency = ConsistencyProof { old: at, size, path };
             prop_assert!(consistency.verify(&other, &root).is_err());
+        }
+    }
+}
+
+/// What is before a floor is known by its peaks alone, and that is enough for
+/// every proof about what follows.
+#[test]
+fn a_pruned_tree_proves_the_same() {
+    let leaves = leaves(1100);
+    let whole = tree(&leaves);
+    for floor in [1, 3, 255, 256, 257, 511, 700, 768, 1000, 1023, 1024, 1099, 1100] {
+        let mut range = CompactRange::default();
+        leaves[..floor].iter().for_each(|leaf| range.push(*leaf));
+        let again = CompactRange::new(floor as u64, range.peaks().to_vec()).unwrap();
+        assert_eq!(again, range);
+        assert!(CompactRange::new(floor as u64, [range.peaks(), &[B256::ZERO]].concat()).is_none());
+        let mut pruned = MerkleTiles::from_floor(range.clone());
+        leaves[floor..].iter().for_each(|leaf| pruned.push(*leaf));
+        assert_eq!((pruned.size(), pruned.root()), (1100, whole.root()));
+        let parts = (pruned.tile_roots().to_vec(), pruned.open_leaves());
+        assert_eq!(MerkleTiles::from_parts(range, parts.0, parts.1).unwrap(), pruned);
+        let kept = |tile: u64| {
+            let (from, to) = ((tile * TILE) as usize, (tile * TILE + TILE) as usize);
+            Ok::<_, ProveError>(leaves[from.max(floor)..to].to_vec())
+        };
+        let all = |tile: u64| Ok::<_, ProveError>(leaves[(tile * TILE) as usize..][..TILE as usize].to_vec());
+        for size in (floor as u64..=1100).step_by(13).chain([1100]) {
+            assert_eq!(pruned.root_at(size, kept).unwrap(), naive(&leaves[..size as usize]), "{floor} {size}");
+            for at in (floor as u64..size).step_by(37) {
+                let proof = pruned.prove_inclusion(at, size, kept).unwrap();
+                assert_eq!(proof, whole.prove_inclusion(at, size, all).unwrap());
+            }
+            for old in (floor as u64..=size).step_by(41) {
+                let proof = pruned.prove_consistency(old, size, kept).unwrap();
+                assert_eq!(proof, whole.prove_consistency(old, size, all).unwrap());
+            }
+        }
+        let last = floor as u64 - 1;
+        let asked = pruned.prove_inclusion(last, 1100, kept);
+        assert!(asked == whole.prove_inclusion(last, 1100, all) || matches!(asked, Err(ProveError::Pruned { .. })));
+        if floor > 2 {
+            assert!(matches!(pruned.prove_inclusion(0, 1100, kept), Err(ProveError::Pruned { .. })));
         }
     }
 }
@@ -278,5 +321,5 @@ fn what_is_not_there_or_damaged_is_not_proven() {
     };
     assert_eq!(tree.prove_inclusion(300, 600, damaged), Err(ProveError::Tile { tile: 1 }));
     assert_eq!(tree.prove_inclusion(300, 600, none), Err(ProveError::Tile { tile: 1 }));
-    assert!(MerkleTiles::from_parts(vec![], vec![B256::ZERO; TILE as usize]).is_none());
+    assert!(MerkleTiles::from_parts(CompactRange::default(), vec![], &[B256::ZERO; TILE as usize]).is_none());
 }
