@@ -318,13 +318,18 @@ impl<F> Source<'_, F> {
     {
         let floor = self.tiles.floor.size;
         if to <= floor {
-            return self.peak(from, to).ok_or_else(|| ProveError::Pruned { at: from, floor }.into());
+            if let Some(peak) = self.peak(from, to) {
+                return Ok(peak);
+            }
+            if to < floor || to - from == 1 {
+                return Err(ProveError::Pruned { at: from, floor }.into());
+            }
         }
-        let (first, last) = (from / TILE, to / TILE);
         if from < floor {
             let middle = from + split(to - from);
             return Ok(node_hash(&self.hash(from, middle)?, &self.hash(middle, to)?));
         }
+        let (first, last) = (from / TILE, to / TILE);
         if first == last || to - from < TILE {
             // Within one tile, of which nothing is known before the floor.
             let begin = floor.max(first * TILE);
