@@ -19,12 +19,15 @@
 //! about events.
 
 mod backup;
+mod checkpoint;
 mod disk;
 mod error;
 mod export;
 mod floor;
 mod frame;
 mod memory;
+pub mod merkle_log;
+pub mod merkle_proof;
 mod prune;
 mod reader;
 mod repair;
@@ -35,12 +38,15 @@ mod subscription;
 mod verify;
 
 pub use backup::{BackupReport, backup};
+pub use checkpoint::{Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint};
 pub use disk::{Disk, RealDisk};
 pub use error::{Damage, FrameError, JournalError};
 pub use export::{ExportReport, export, import};
 pub use floor::Floor;
 pub use frame::{Frame, MAX_FRAME_BYTES};
 pub use memory::MemoryJournal;
+pub use merkle_log::{CompactRange, MerkleTiles};
+pub use merkle_proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use prune::{PruneReport, prune};
 pub use reader::{FrameAt, Frames, Reader};
 pub use repair::{RepairAction, RepairReport, RepairSource, repair};

@@ -1,6 +1,8 @@
 //! Both stores against one suite, and the sled store against damage.
 
+mod checkpoint;
 mod conformance;
+mod merkle_log;
 mod sled_store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
