@@ -76,7 +76,11 @@ impl Catalog {
             Err(JournalError::Missing { file, at }) => {
                 // It may have been pruned since the last look.
                 let floor = floor::read(&self.dir)?.head.next;
-                if at < floor { Err(JournalError::Pruned { from: at, floor }) } else { Err(JournalError::Missing { file, at }) }
+                if at < floor {
+                    Err(JournalError::Pruned { from: at, floor })
+                } else {
+                    Err(JournalError::Missing { file, at })
+                }
             }
             opened => opened,
         }

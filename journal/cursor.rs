@@ -189,9 +189,12 @@ impl SegmentCursor {
         let left = (self.end - self.offset) as usize;
         let available = left.min(self.buffer.len() - start);
         let (file, offset, at) = (&self.path, self.offset, self.before.next);
-        RawFrame::parse(&self.buffer[start..start + available])
-            .map(Some)
-            .map_err(|detail| JournalError::Damaged { file: file.to_path_buf(), offset, at, detail })
+        RawFrame::parse(&self.buffer[start..start + available]).map(Some).map_err(|detail| JournalError::Damaged {
+            file: file.to_path_buf(),
+            offset,
+            at,
+            detail,
+        })
     }
 
     /// Makes `bytes` bytes from the current offset on available, or all there

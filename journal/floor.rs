@@ -83,8 +83,12 @@ pub(crate) fn path(dir: &Path) -> PathBuf {
 pub(crate) fn read(dir: &Path) -> Result<Floor, JournalError> {
     let path = path(dir);
     match fs::read(&path) {
-        Ok(bytes) => Floor::from_bytes(&bytes)
-            .map_err(|detail| JournalError::BadFile { file: path, offset: 0, what: "the floor", detail }),
+        Ok(bytes) => Floor::from_bytes(&bytes).map_err(|detail| JournalError::BadFile {
+            file: path,
+            offset: 0,
+            what: "the floor",
+            detail,
+        }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Floor::GENESIS),
         Err(e) => Err(JournalError::io("read", &path)(e)),
     }

@@ -235,3 +235,8 @@ impl<'a> RawFrame<'a> {
         Frame::new(events).map_err(Damage::Cut)
     }
 }
+
+/// Bytes of the events of a frame of `frame` bytes.
+pub(crate) fn payload_of(frame: usize) -> u64 {
+    (frame - HEADER_BYTES - TRAILER_BYTES) as u64
+}

@@ -68,9 +68,7 @@ impl Slot {
         bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.extend_from_slice(&self.head.next.0.to_le_bytes());
         bytes.extend_from_slice(self.head.hash.as_slice());
-        for number in
-            [self.segment, self.segment_end, self.window, self.window_before, self.frames, self.payload]
-        {
+        for number in [self.segment, self.segment_end, self.window, self.window_before, self.frames, self.payload] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.resize(SLOT_BYTES - 4, 0);

@@ -165,9 +165,8 @@ impl Iterator for Frames<'_> {
         let step = self.cursor.as_mut()?.step(self.catalog).and_then(|step| {
             let Some((step, file)) = step else { return Ok(None) };
             let (before, after, offset, bytes) = (step.before, step.after, step.offset, step.frame.bytes.len() as u64);
-            let damaged = |detail: Damage| {
-                JournalError::Damaged { file: file.to_path_buf(), offset, at: before.next, detail }
-            };
+            let damaged =
+                |detail: Damage| JournalError::Damaged { file: file.to_path_buf(), offset, at: before.next, detail };
             let frame = step.frame.to_frame().map_err(damaged)?;
             Ok(Some(FrameAt { before, after, frame, file, offset, bytes }))
         });

@@ -122,7 +122,7 @@ fn create(dir: &Path, disk: &dyn Disk) -> Result<HeadState, JournalError> {
         disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
     }
     let slot = HeadFile::create(disk, dir, Slot::EMPTY)?;
-    for parent in dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(JournalError::io("sync", parent))?;
     }
     Ok(HeadState { slot, other: None })
@@ -191,7 +191,7 @@ fn newest_segment(catalog: &Catalog, other: Option<JournalError>) -> Result<Opti
         {
             if let Some(before) = newest {
                 read.behind = (read.behind.0 + before.behind.0, read.behind.1 + before.behind.1);
-                read.unsealed = Some(before.summary);
+                read.unsealed = (!footer_fits(&before)).then_some(before.summary);
             }
             return Ok(Some(read));
         }
@@ -262,13 +262,12 @@ pub(crate) fn compare_window(
             return Err(JournalError::Behind { file: window.to_owned(), acknowledged: end.next, found: at });
         };
         if found != expected {
-            let good = RawFrame::trusted(expected);
-            let detail = match RawFrame::parse(found).and_then(|found| Ok((found, good?))) {
-                Err(detail) => detail,
-                Ok((found, good)) if found.bytes.len() < found.bytes.len().max(expected.len()) => {
-                    Damage::Short { expected: good.bytes.len(), found: found.bytes.len() }
+            let detail = match (RawFrame::parse(found), RawFrame::trusted(expected)) {
+                (Err(detail), _) | (_, Err(detail)) => detail,
+                (Ok(_), Ok(_)) if found.len() != expected.len() => {
+                    Damage::Short { expected: expected.len(), found: found.len() }
                 }
-                Ok((found, good)) => {
+                (Ok(found), Ok(good)) => {
                     Damage::Hash { expected: good.claims_after().hash, found: found.claims_after().hash }
                 }
             };
@@ -329,9 +328,7 @@ fn seal(disk: &dyn Disk, file: &File, path: &Path, summary: &Summary) -> Result<
 /// windows that HEAD does not name.
 fn tidy(catalog: &mut Catalog, disk: &dyn Disk, listed: &[u64]) -> Result<(), JournalError> {
     let slot = catalog.slot;
-    let kept = |first: u64| {
-        slot.segment_end != 0 && (catalog.floor.head.next.0..=slot.segment).contains(&first)
-    };
+    let kept = |first: u64| slot.segment_end != 0 && (catalog.floor.head.next.0..=slot.segment).contains(&first);
     let mut removed = false;
     for first in listed.iter().filter(|first| !kept(**first)) {
         let path = segment::path(&catalog.dir, *first);
@@ -343,6 +340,7 @@ fn tidy(catalog: &mut Catalog, disk: &dyn Disk, listed: &[u64]) -> Result<(), Jo
         disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder))?;
     }
     catalog.segments = listed.iter().copied().filter(|first| kept(*first)).collect();
+    snapshot::remove_before(disk, &catalog.dir, catalog.floor.head.next)?;
     let (windows, _) = window::list(&catalog.dir)?;
     for number in windows.into_iter().filter(|n| *n != slot.window && *n != slot.window_before) {
         let path = window::path(&catalog.dir, number);

@@ -226,4 +226,3 @@ pub(crate) fn check_joint(path: &Path, expected: &Head, found: &Head) -> Result<
     };
     Err(JournalError::BadFile { file: path.to_owned(), offset: 0, what: "the header", detail })
 }
-
