@@ -3,6 +3,8 @@
 mod checkpoint;
 mod conformance;
 mod merkle_log;
+mod power;
+mod power_cuts;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;
