@@ -11,7 +11,7 @@ use crowdfold_journal::{
 use crate::{
     block, genesis,
     power::{Lie, PowerDisk, Rng},
-    wide_block,
+    scratch, wide_block,
 };
 
 /// Small, so that segments roll all the time.
@@ -102,7 +102,7 @@ fn live(dir: &Path, model: &mut Model, rng: &mut Rng, disk: Arc<dyn Disk>) -> Re
 
 /// Some cuts in a row, each on what the one before left.
 fn lineage(seed: u64, cuts: u64, lie: Option<Lie>) -> Result<(), String> {
-    let scratch = tempfile::tempdir().unwrap();
+    let scratch = scratch();
     let (mut rng, mut model) = (Rng(seed), Model::default());
     let mut dir = scratch.path().join("0");
     std::fs::create_dir(&dir).unwrap();
@@ -129,7 +129,8 @@ const CUTS: u64 = 5;
 #[test]
 fn a_thousand_power_cuts_lose_nothing() {
     let lineages = std::env::var("POWER_CUTS").map_or(1000, |cuts| cuts.parse::<u64>().unwrap()) / CUTS;
-    for seed in 0..lineages {
+    let from = std::env::var("POWER_SEED").map_or(0, |seed| seed.parse().unwrap());
+    for seed in from..lineages {
         lineage(seed, CUTS, None).unwrap();
     }
 }
