@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod conformance;
+mod damage;
 mod merkle_log;
 mod power;
 mod power_cuts;
