@@ -3,6 +3,8 @@
 mod checkpoint;
 mod conformance;
 mod damage;
+mod faults;
+mod following;
 mod merkle_log;
 mod power;
 mod power_cuts;
