@@ -278,3 +278,48 @@ fn a_second_process_is_refused_until_the_first_is_gone() {
     let said = other();
     assert!(said.contains("opened it"), "{said}");
 }
+
+/// Appends until the disk refuses; nothing when nobody asked for it.
+#[test]
+fn as_a_writer_on_a_full_disk() {
+    let Some(dir) = std::env::var_os(FULL) else { return };
+    // Sizes at which a segment and its window grow beyond any of the limits.
+    let mut journal = SledJournal::open(Path::new(&dir)).unwrap();
+    for _ in 0..10_000 {
+        let end = journal.head().next;
+        let frame = if end == EventSeq(0) { genesis() } else { block(end.0, 20) };
+        match journal.append(&[frame], end) {
+            Ok(head) => println!("acknowledged {}", head.next.0),
+            Err(error) => {
+                println!("stopped: {error}");
+                assert_eq!(journal.append(&[], end), Err(error));
+                return;
+            }
+        }
+    }
+}
+
+const FULL: &str = "JOURNAL_DIRECTORY_ON_A_FULL_DISK";
+
+/// The system itself refuses to let a file grow, sled's first.
+#[test]
+fn a_disk_that_is_really_full_stops_the_writer() {
+    for kib in [1, 5, 40, 100, 200, 500] {
+        let dir = scratch();
+        let child = format!(
+            "trap '' XFSZ; ulimit -f {kib}; exec \"{}\" --exact faults::as_a_writer_on_a_full_disk --nocapture",
+            std::env::current_exe().unwrap().display()
+        );
+        let output = Command::new("bash").args(["-c", &child]).env(FULL, dir.path()).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let acknowledged = said.lines().filter_map(|line| line.rsplit_once("acknowledged ")?.1.parse().ok()).last();
+        let stopped = said.lines().find(|line| line.contains("stopped"));
+        assert!(stopped.is_some_and(|line| line.contains("File too large")), "{kib} KiB: {stopped:?}");
+        let journal = open(dir.path()).unwrap();
+        let acknowledged: u64 = acknowledged.unwrap_or(0);
+        assert!(journal.head().next.0 >= acknowledged, "{kib} KiB");
+        assert_eq!(journal.read(EventSeq(0), usize::MAX).unwrap().len() as u64, journal.head().next.0);
+        drop(journal);
+        assert!(verify(dir.path(), &mut |_, _| ()).unwrap().is_good());
+    }
+}
