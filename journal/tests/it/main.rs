@@ -2,12 +2,14 @@
 
 mod checkpoint;
 mod conformance;
+mod copies;
 mod damage;
 mod faults;
 mod following;
 mod merkle_log;
 mod power;
 mod power_cuts;
+mod store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;
