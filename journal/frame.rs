@@ -150,3 +150,8 @@ impl Frame {
         Ok((frame, after))
     }
 }
+
+/// The frame that is exactly these bytes and follows `before`.
+pub(crate) fn decode_frame(bytes: &[u8], before: &Head) -> Result<Frame, Damage> {
+    Frame::from_bytes_after(bytes, before).map(|(frame, _)| frame)
+}

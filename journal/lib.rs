@@ -23,6 +23,7 @@ mod checkpoint;
 mod disk;
 mod error;
 mod export;
+mod faulty;
 mod floor;
 mod frame;
 mod memory;
@@ -42,6 +43,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCh
 pub use disk::{Disk, RealDisk};
 pub use error::{Damage, FrameError, JournalError};
 pub use export::{ExportReport, export, import};
+pub use faulty::{AppendFault, FaultCounts, FaultyDisk, FaultyJournal};
 pub use floor::Floor;
 pub use frame::{Frame, MAX_FRAME_BYTES};
 pub use memory::MemoryJournal;

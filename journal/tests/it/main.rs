@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod conformance;
+mod faulty;
 mod merkle_log;
 mod sled_store;
 
