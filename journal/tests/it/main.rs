@@ -3,6 +3,7 @@
 mod checkpoint;
 mod conformance;
 mod faulty;
+mod kill9;
 mod merkle_log;
 mod sled_store;
 
