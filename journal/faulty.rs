@@ -21,7 +21,9 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Frame, Head, JournalError, JournalStore, MemoryJournal, Snapshot, Subscription, frame::decode_frame, memory,
+    Frame, Head, JournalError, JournalStore, MemoryJournal, Snapshot, Subscription,
+    frame::decode_frame,
+    memory::{self, Group},
 };
 
 const NAME: &str = "memory";
@@ -269,47 +271,49 @@ impl Content {
     }
 
     /// Writes frames, of all their bytes only the first `limit`.
-    fn write(&mut self, encoded: &[(Head, Vec<u8>, Head)], mut limit: usize) {
-        for (before, bytes, _) in encoded {
+    fn write(&mut self, group: &Group, mut limit: usize) {
+        for frame in &group.frames {
             if limit == 0 {
                 return;
             }
+            let bytes = &group.bytes[frame.range.clone()];
             let kept = bytes.len().min(limit);
-            self.frames.push(Stored { before: *before, bytes: bytes[..kept].to_vec() });
+            self.frames.push(Stored { before: frame.before, bytes: bytes[..kept].to_vec() });
             limit -= kept;
         }
     }
 
-    fn append(&mut self, encoded: &[(Head, Vec<u8>, Head)], head: Head) -> Result<(), JournalError> {
+    fn append(&mut self, group: &Group) -> Result<(), JournalError> {
+        let head = group.after;
         let failed = |step, detail: &str| Err(JournalError::Io { step, detail: detail.to_owned() });
         match self.appends.pop_front() {
             Some(AppendFault::Io { written }) => {
-                self.write(encoded, written);
+                self.write(group, written);
                 self.counts.io += 1;
                 return failed("write a frame", "Input/output error (os error 5)");
             }
             Some(AppendFault::Full { written }) => {
-                self.write(encoded, written);
+                self.write(group, written);
                 self.counts.full += 1;
                 return failed("write a frame", "No space left on device (os error 28)");
             }
             Some(AppendFault::Sync) => {
-                self.write(encoded, usize::MAX);
+                self.write(group, usize::MAX);
                 self.counts.sync += 1;
                 return failed("sync a frame", "Input/output error (os error 5)");
             }
             Some(AppendFault::Lie) => {
-                self.write(encoded, usize::MAX);
+                self.write(group, usize::MAX);
                 self.counts.lies += 1;
                 self.head = head;
             }
             Some(AppendFault::LieBeforeHead) => {
-                self.write(encoded, usize::MAX);
+                self.write(group, usize::MAX);
                 self.counts.lies += 1;
                 (self.head, self.synced_head) = (head, head);
             }
             None => {
-                self.write(encoded, usize::MAX);
+                self.write(group, usize::MAX);
                 self.synced = self.frames.len();
                 (self.head, self.synced_head) = (head, head);
             }
@@ -371,9 +375,11 @@ impl Drop for FaultyJournal {
 impl JournalStore for FaultyJournal {
     fn append(&mut self, frames: &[Frame], expected: EventSeq) -> Result<Head, JournalError> {
         let mut content = self.healthy()?;
-        let encoded = memory::encode(frames, expected, self.view.head())?;
-        let Some((_, _, head)) = encoded.last() else { return Ok(self.view.head()) };
-        let result = content.append(&encoded, *head);
+        let group = memory::encode(frames, expected, self.view.head())?;
+        if frames.is_empty() {
+            return Ok(group.after);
+        }
+        let result = content.append(&group);
         drop(content);
         if let Err(error) = result {
             self.poisoned = Some(error.clone());

@@ -5,7 +5,6 @@ mod conformance;
 mod faulty;
 mod kill9;
 mod merkle_log;
-mod sled_store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;
