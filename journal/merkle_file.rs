@@ -23,6 +23,8 @@ use crate::{
 
 const NAME: &str = "merkle";
 const MAGIC: [u8; 8] = *b"CFJMERK1";
+/// Events between two reports of progress.
+const PROGRESS_STEP: u64 = 4096;
 const HEADER_BYTES: usize = 8 + 8 + 8 + 32 + 4 + 8 + 4;
 
 /// Why a tree or a proof cannot be made.
@@ -66,12 +68,12 @@ impl JournalTree {
         if begin == end {
             return Ok(tree);
         }
-        for frame in reader.frames(begin)? {
-            let frame = frame?;
-            frame.frame.events().iter().for_each(|event| tree.tiles.push(leaf_hash(event.as_bytes())));
-            tree.head = frame.after;
-            progress(tree.head.next.0 - begin.0, end.0 - begin.0);
-        }
+        tree.head = reader.scan(begin, &mut |at, event| {
+            tree.tiles.push(leaf_hash(event));
+            if at.0 % PROGRESS_STEP == 0 {
+                progress(at.0 - begin.0, end.0 - begin.0);
+            }
+        })?;
         Ok(tree)
     }
 

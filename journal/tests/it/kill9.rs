@@ -16,7 +16,9 @@ use std::{
 };
 
 use crowdfold_events::{B256, EventSeq};
-use crowdfold_journal::{Frame, Head, JournalStore, Options, RealDisk, SledJournal, Snapshot, SnapshotMeta};
+use crowdfold_journal::{
+    Frame, Head, JournalError, JournalStore, Options, RealDisk, SledJournal, Snapshot, SnapshotMeta,
+};
 
 use crate::{block, genesis, wide_block};
 
@@ -74,15 +76,23 @@ fn child() {
     let mut place = Place::START.to(journal.head());
     let mut out = std::io::stdout().lock();
     loop {
-        let before = place.head;
+        let before = place;
         // One to four frames under one acknowledgement.
-        let frames: Vec<Frame> = (0..=place.height % 4).map(|_| place.step()).collect();
-        let head = journal.append(&frames, before.next).unwrap();
+        let frames: Vec<Frame> = (0..=place.height / 5 % 4).map(|_| place.step()).collect();
+        let head = journal.append(&frames, before.head.next).unwrap();
         writeln!(out, "acknowledged {}", head.next).unwrap();
         out.flush().unwrap();
-        if place.height % 64 == 0 {
+        let crosses = |step: u64| before.height / step != place.height / step;
+        if crosses(64) {
             let meta = SnapshotMeta { head, state_root: B256::ZERO, code_version: 1 };
             journal.put_snapshot(&Snapshot { meta, bytes: vec![7; 5_000] }).unwrap();
+        }
+        if crosses(256) {
+            // Leaves at least the newer half, and the snapshots in it.
+            match journal.prune(EventSeq(head.next.0 / 2)) {
+                Ok(_) | Err(JournalError::NeedsSnapshot { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 }
@@ -122,7 +132,7 @@ fn killed(dir: &Path, lifetime: Duration, from_start: bool) -> u64 {
 fn no_acknowledged_event_is_lost() {
     let kills: u64 = std::env::var("CROWDFOLD_KILLS").map_or(20, |n| n.parse().unwrap());
     let (mut dir, mut checked) = (tempfile::tempdir().unwrap(), Place::START);
-    let (mut acknowledged, mut events, started) = (0, 0, Instant::now());
+    let (mut acknowledged, mut events, mut pruned, started) = (0, 0, 0, Instant::now());
     for kill in 0..kills {
         if kill % KILLS_PER_DIR == KILLS_PER_DIR - 1 {
             (dir, checked) = (tempfile::tempdir().unwrap(), Place::START);
@@ -141,6 +151,10 @@ fn no_acknowledged_event_is_lost() {
         while place.head.next < end.next {
             let from: EventSeq = place.head.next;
             let frame = place.step();
+            if from < journal.floor().next {
+                pruned += frame.events().len();
+                continue;
+            }
             assert_eq!(journal.read(from, frame.events().len()).unwrap(), frame.events(), "kill {kill}");
         }
         events += end.next.0 - known.0;
@@ -148,7 +162,7 @@ fn no_acknowledged_event_is_lost() {
         checked = at_end;
     }
     println!(
-        "{kills} kills: {acknowledged} events acknowledged, {events} found, 0 lost, in {:.0} s",
+        "{kills} kills: {acknowledged} events acknowledged, {events} found, 0 lost ({pruned} were pruned), in {:.0} s",
         started.elapsed().as_secs_f64()
     );
 }
