@@ -4,6 +4,7 @@ mod checkpoint;
 mod conformance;
 mod faulty;
 mod kill9;
+mod merkle_file;
 mod merkle_log;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
