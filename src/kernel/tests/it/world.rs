@@ -148,6 +148,7 @@ impl World {
             self.replica.apply(event);
         }
         assert_eq!(self.replica, outcome.state, "replay gives the live state");
+        assert_eq!(self.replica.hash().unwrap(), outcome.state.hash().unwrap());
         assert_eq!(self.replica.market_root().unwrap(), block.header.market_root);
         outcome.state.audit().unwrap();
         self.commit =
