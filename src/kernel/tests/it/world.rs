@@ -16,7 +16,7 @@ use crowdfold_kernel::{
 
 use crowdfold_zk::statement::ItemStatement;
 
-use crate::transactions;
+use super::transactions;
 
 /// Believes exactly the proofs that were declared for their statement.
 #[derive(Default)]
