@@ -13,5 +13,6 @@ pub mod node;
 pub mod params;
 pub mod proofs;
 pub mod rpc;
+pub mod sim;
 
 pub use crowdfold_batch as batch;
