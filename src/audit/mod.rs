@@ -29,6 +29,7 @@
 
 mod blocks;
 pub mod books;
+pub mod chain;
 mod compare;
 mod proofs;
 pub mod report;

@@ -6,10 +6,12 @@
 //! checked is not valid.
 
 mod batch;
+mod data;
 mod demo;
 mod genesis;
 mod key;
 mod node;
+mod progress;
 mod prover;
 
 use std::{

@@ -79,6 +79,9 @@ struct Running {
 }
 
 fn check(config: &NodeConfig) -> Result<(), NodeError> {
+    if config.genesis.is_simulated() {
+        return Err(NodeError::Simulated);
+    }
     let found = config.validator.address();
     match config.genesis.validators.first() {
         Some(validator) if validator.address == found => {}

@@ -45,6 +45,9 @@ pub enum NodeError {
         /// The genesis' validator.
         expected: Option<Address>,
     },
+    /// The chain's proofs are declared, not made; the operator wants `crowdfold sim`.
+    #[error("the genesis declares simulated proofs, which no node accepts")]
+    Simulated,
     /// The chain has other circuits than this program; the operator needs another version.
     #[error("the genesis pins the shape {expected}, this program's is {found}")]
     OtherShape {

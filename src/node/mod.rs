@@ -15,6 +15,7 @@ mod assembly;
 mod event;
 mod handle;
 mod snapshot;
+pub mod tip;
 
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
 pub use handle::{Node, NodeConfig, NodeError, NodeHandle, run};
