@@ -4,7 +4,6 @@ mod checkpoint;
 mod conformance;
 mod merkle_log;
 
-
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;
 

@@ -1,8 +1,9 @@
 //! An honest journal passes, and everything in it was checked.
 
 use crowdfold::audit::{Options, Reason, report::Tip};
-use crowdfold_events::{EventSeq, Height};
+use crowdfold_events::{B256, EventSeq, Height};
 use crowdfold_journal::Head;
+use crowdfold_kernel::commit;
 use proptest::prelude::*;
 
 use super::chains::{acts, eventful, run, stored};
@@ -16,7 +17,7 @@ fn an_eventful_chain_passes_and_every_kind_of_thing_is_counted() {
     assert_eq!(report.end.state_hash, world.state.hash().unwrap());
     assert_eq!(report.end.height, world.state.height());
     assert_eq!(report.end.events, EventSeq(world.log.len() as u64));
-    assert_eq!(report.tip, Tip::Unsigned);
+    assert!(matches!(report.tip, Tip::Unsigned { .. }));
     let c = report.checked;
     assert_eq!((c.blocks, c.events), (world.state.height().0, world.log.len() as u64));
     for (what, count) in [
@@ -50,17 +51,24 @@ fn the_last_blocks_commit_and_the_stated_end_are_checked() {
     assert!(report.good && report.tip == Tip::Signed);
     assert_eq!(report.checked.signatures, report.checked.blocks);
 
+    // A commit that nobody signed shows nothing; a good one of another header does.
     let mut other = world.commit.clone();
     other.signatures[0].signature[5] ^= 1;
     let report = run(genesis, &events, Options { tip_commit: Some(other), ..Options::default() });
-    let found = report.divergence.unwrap();
+    assert!(report.good && matches!(report.tip, Tip::Unsigned { .. }));
+    let hash = world.state.genesis_hash();
+    let other = commit::sign_commit(&world.validator, &hash, world.state.height(), B256::repeat_byte(1));
+    let found = run(genesis, &events, Options { tip_commit: Some(other), ..Options::default() }).divergence.unwrap();
     assert!(matches!(found.reason, Reason::NotCertified { carried_by: None, .. }));
     assert_eq!(found.height, world.state.height());
 
     // The last block is cut off whole: the events are a chain, its stated end is another.
     let last = world.last.as_ref().unwrap().events.len();
-    let report = run(genesis, &events[..events.len() - last], options);
+    let cut = &events[..events.len() - last];
+    let report = run(genesis, cut, options.clone());
     assert!(matches!(report.divergence.unwrap().reason, Reason::End { .. }));
+    let report = run(genesis, cut, Options { stated_end: None, ..options });
+    assert_eq!(report.divergence.unwrap().reason, Reason::CutShort { signed: world.state.height() });
     // Half of it is cut off.
     let report = run(genesis, &events[..events.len() - 1], Options::default());
     let found = report.divergence.unwrap();
