@@ -11,6 +11,7 @@ mod genesis;
 mod key;
 mod node;
 mod prover;
+mod sim;
 
 use std::{
     fmt::Display,
@@ -57,6 +58,8 @@ enum Command {
     /// Run the whole path on this machine, with real proofs.
     #[command(after_help = EXIT_CODES)]
     Demo(demo::Args),
+    /// Run a simulated world.
+    Sim(sim::Args),
     /// Genesis files.
     #[command(subcommand)]
     Genesis(genesis::Command),
@@ -126,6 +129,7 @@ pub fn run() -> ExitCode {
                 Command::Prover(args) => prover::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
+                Command::Sim(args) => sim::run(args, output),
                 Command::Genesis(command) => genesis::run(command, output),
                 Command::Key(command) => key::run(command, output),
             }

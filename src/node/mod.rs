@@ -16,6 +16,7 @@ mod event;
 mod handle;
 mod snapshot;
 
+pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
 pub use handle::{Node, NodeConfig, NodeError, NodeHandle, run};
 pub use snapshot::{Committed, Snapshot};
