@@ -3,6 +3,7 @@
 mod checkpoint;
 mod conformance;
 mod faulty;
+mod hostile;
 mod kill9;
 mod merkle_file;
 mod merkle_log;
