@@ -2,9 +2,11 @@
 
 mod checkpoint;
 mod conformance;
-mod faulty;
-mod kill9;
 mod damage;
+mod faulty;
+mod hostile;
+mod kill9;
+mod merkle_file;
 mod merkle_log;
 mod power;
 mod power_cuts;
