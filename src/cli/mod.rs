@@ -8,6 +8,7 @@
 mod batch;
 mod data;
 mod demo;
+mod events;
 mod genesis;
 mod key;
 mod node;
