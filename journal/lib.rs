@@ -19,23 +19,33 @@
 //! about events.
 
 mod backup;
+mod bytes;
+mod catalog;
 mod checkpoint;
+mod cursor;
 mod disk;
 mod error;
 mod export;
+mod fill;
 mod floor;
 mod frame;
+mod head_file;
 mod memory;
 pub mod merkle_log;
 pub mod merkle_proof;
+mod options;
 mod prune;
 mod reader;
+mod recovery;
 mod repair;
+mod repair_source;
+mod segment;
 mod sled_store;
 mod snapshot;
 mod stats;
 mod subscription;
 mod verify;
+mod window;
 
 pub use backup::{BackupReport, backup};
 pub use checkpoint::{Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint};
@@ -47,10 +57,12 @@ pub use frame::{Frame, MAX_FRAME_BYTES};
 pub use memory::MemoryJournal;
 pub use merkle_log::{CompactRange, MerkleTiles};
 pub use merkle_proof::{ConsistencyProof, InclusionProof, ProofError};
+pub use options::Options;
 pub use prune::{PruneReport, prune};
 pub use reader::{FrameAt, Frames, Reader};
-pub use repair::{RepairAction, RepairReport, RepairSource, repair};
-pub use sled_store::{Options, SledJournal};
+pub use repair::{RepairAction, RepairReport, repair};
+pub use repair_source::RepairSource;
+pub use sled_store::SledJournal;
 pub use snapshot::{Snapshot, SnapshotMeta, snapshots};
 pub use stats::{JournalStats, stats};
 pub use subscription::{Subscription, SubscriptionSource};

@@ -3,7 +3,6 @@
 mod checkpoint;
 mod conformance;
 mod merkle_log;
-mod sled_store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;
