@@ -312,9 +312,8 @@ impl<'a> ChainCheck<'a> {
         let height = self.last.map_or(Height(0), |last| last.height.next());
         let fault = |index: usize, kind| self.fault(height, EventSeq(before.next.0 + index as u64), kind);
         let end = events.len().saturating_sub(1);
-        let links = |e: &StoredEvent| {
-            matches!(e.event_type(), TAG_BLOCK_DECIDED | TAG_BLOCK_SEALED | TAG_GENESIS_LOADED)
-        };
+        let links =
+            |e: &StoredEvent| matches!(e.event_type(), TAG_BLOCK_DECIDED | TAG_BLOCK_SEALED | TAG_GENESIS_LOADED);
         if let Some(at) = events.iter().take(end).skip(1).position(links) {
             return Err(fault(at + 1, ChainFaultKind::Shape));
         }
@@ -330,13 +329,7 @@ impl<'a> ChainCheck<'a> {
     }
 
     /// The commit that a block carries, of the block before.
-    fn commit(
-        &mut self,
-        last: &Last,
-        header: &BlockHeader,
-        commit: &Commit,
-        at: EventSeq,
-    ) -> Result<(), ChainFault> {
+    fn commit(&mut self, last: &Last, header: &BlockHeader, commit: &Commit, at: EventSeq) -> Result<(), ChainFault> {
         if last.height == Height(0) {
             if *commit != Commit::default() {
                 return Err(self.fault(header.height, at, ChainFaultKind::Commit(CommitFault::NotEmpty)));

@@ -10,6 +10,7 @@ mod data;
 mod demo;
 mod events;
 mod genesis;
+mod journal;
 mod key;
 mod node;
 mod progress;
@@ -57,6 +58,9 @@ enum Command {
     /// Batch files.
     #[command(subcommand)]
     Batch(batch::Command),
+    /// Look at, check, copy, mend and prove journals.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Run the whole path on this machine, with real proofs.
     #[command(after_help = EXIT_CODES)]
     Demo(demo::Args),
@@ -128,6 +132,7 @@ pub fn run() -> ExitCode {
                 Command::Node(args) => node::run(args, output),
                 Command::Prover(args) => prover::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
+                Command::Journal(command) => journal::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
                 Command::Genesis(command) => genesis::run(command, output),
                 Command::Key(command) => key::run(command, output),

@@ -196,10 +196,8 @@ impl TipKeeper {
     /// [`TipError::Io`].
     pub fn keep(&self, commit: &Commit, head: Head) -> Result<(), TipError> {
         let digest = digest(&self.genesis_hash, commit.height, &head);
-        let stated = CommitSignature {
-            validator: self.signer.address(),
-            signature: self.signer.sign(&digest).to_vec(),
-        };
+        let stated =
+            CommitSignature { validator: self.signer.address(), signature: self.signer.sign(&digest).to_vec() };
         let text = SignedTip { commit: commit.clone(), head, stated }.to_text();
         write(&self.data_dir.join(FILE), text.as_bytes())
     }
@@ -210,7 +208,8 @@ impl TipKeeper {
 /// # Errors
 /// [`TipError::Io`].
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TipError> {
-    let io = |step| move |fault: std::io::Error| TipError::Io { path: path.to_owned(), step, detail: fault.to_string() };
+    let io =
+        |step| move |fault: std::io::Error| TipError::Io { path: path.to_owned(), step, detail: fault.to_string() };
     let temporary = path.with_extension("new");
     let mut file = std::fs::File::create(&temporary).map_err(io("create"))?;
     file.write_all(bytes).map_err(io("write"))?;

@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use alloy_primitives::keccak256;
-use crowdfold_events::{
-    Address, B256, Event, ItemIndex, TaskId,
-    event::TaskKind,
-};
+use crowdfold_events::{Address, B256, Event, ItemIndex, TaskId, event::TaskKind};
 use serde_json::Value;
 
 use super::{Shown, fields, when};
@@ -100,6 +97,13 @@ pub(in crate::cli) struct FilterArgs {
     /// Blocks not after this time.
     #[arg(long, value_name = "TIME", value_parser = when::parse)]
     pub(in crate::cli) until: Option<u64>,
+}
+
+impl FilterArgs {
+    /// Whether what is wanted depends on earlier events.
+    pub(in crate::cli) fn follows(&self) -> bool {
+        self.transaction.is_some()
+    }
 }
 
 fn event_type(text: &str) -> Result<u32, String> {

@@ -221,13 +221,7 @@ impl ser::Serializer for ToJson {
         Ok(List::new(None))
     }
 
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        _: usize,
-    ) -> Result<List, NoForm> {
+    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<List, NoForm> {
         Ok(List::new(Some(variant)))
     }
 

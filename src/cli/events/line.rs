@@ -105,7 +105,11 @@ fn of_items(event: &Event) -> String {
 fn of_tasks(event: &Event) -> String {
     match event {
         Event::TaskOpened { task, kind, base_bounty, segments, .. } => {
-            format!("task {task} opened: {}, {segments} segment(s), base bounty {}", kind_of(kind), amount(*base_bounty))
+            format!(
+                "task {task} opened: {}, {segments} segment(s), base bounty {}",
+                kind_of(kind),
+                amount(*base_bounty)
+            )
         }
         Event::TaskAssigned { task, plugin, attempt, bounty, deadline, receipt, .. } => {
             let DrawReceipt { beacon_height, candidates, index, .. } = receipt;
@@ -140,12 +144,9 @@ fn of_tasks(event: &Event) -> String {
             amount(*back),
             debt(*to_debt, "off its debt")
         ),
-        Event::RewardAccrued { plugin, task, amount: earned, to_debt, .. } => format!(
-            "{} earns {} for task {task}{}",
-            short(plugin),
-            amount(*earned),
-            debt(*to_debt, "off its debt")
-        ),
+        Event::RewardAccrued { plugin, task, amount: earned, to_debt, .. } => {
+            format!("{} earns {} for task {task}{}", short(plugin), amount(*earned), debt(*to_debt, "off its debt"))
+        }
         Event::DebtRepaid { plugin, amount: paid, payer } => {
             format!("{} pays {} of the debt of {}", short(payer), amount(*paid), short(plugin))
         }

@@ -7,7 +7,7 @@ pub(super) mod when;
 
 pub(super) use filter::{Filter, FilterArgs, NAMES};
 pub(super) use json::fields;
-pub(super) use line::{amount, line, short};
+pub(super) use line::line;
 
 use crowdfold_events::{Event, EventSeq, Height, StoredEvent};
 use serde_json::{Value, json};
