@@ -15,6 +15,7 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Progress {
     what: &'static str,
     bar: Option<ProgressBar>,
+    started: Instant,
     said: Instant,
 }
 
@@ -23,12 +24,14 @@ impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} {eta}");
+            let style =
+                ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(what);
             bar
         });
-        Self { what, bar, said: Instant::now() }
+        let now = Instant::now();
+        Self { what, bar, started: now, said: now }
     }
 
     /// `done` of `total`.
@@ -41,7 +44,10 @@ impl Progress {
             None if self.said.elapsed() >= EVERY => {
                 self.said = Instant::now();
                 // Nobody is left to tell when standard error is closed.
-                writeln!(stderr(), "{}: {done} of {total}", self.what).unwrap_or_default();
+                let rate = u128::from(done) * 1_000 / self.started.elapsed().as_millis().max(1);
+                let left_s = u128::from(total.saturating_sub(done)) / rate.max(1);
+                let what = self.what;
+                writeln!(stderr(), "{what}: {done} of {total}, {rate}/s, {left_s} s left").unwrap_or_default();
             }
             None => {}
         }

@@ -101,7 +101,8 @@ fn check(config: &NodeConfig) -> Result<(), NodeError> {
     }
 }
 
-fn session_config(state: &State) -> SessionConfig {
+/// What sessions of this chain allow.
+pub(crate) fn session_config(state: &State) -> SessionConfig {
     let mut config = SessionConfig::default();
     let ttl = state.parameters().plugins.heartbeat_ttl;
     config.limits.heartbeat_ttl_blocks = u32::try_from(ttl).unwrap_or(u32::MAX);
