@@ -31,10 +31,13 @@ mod blocks;
 pub mod books;
 pub mod chain;
 mod compare;
+pub mod counterfactual;
 mod counts;
 mod proofs;
+pub mod replay;
 pub mod report;
 mod run;
+pub mod settings;
 pub mod source;
 pub mod standing;
 
