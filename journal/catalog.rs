@@ -102,7 +102,7 @@ impl Catalog {
     pub(crate) fn cursor(&self, from: EventSeq) -> Result<Cursor, JournalError> {
         self.check_range(from)?;
         if self.slot.segment_end == 0 {
-            return Ok(Cursor { segment: None, at: Head::EMPTY });
+            return Ok(Cursor { segment: None, at: self.slot.head });
         }
         let after = self.segments.partition_point(|first| *first <= from.0.min(self.slot.segment));
         let first = after.checked_sub(1).map_or(self.floor.head.next.0, |at| self.segments[at]);
@@ -128,6 +128,11 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// The head before the next frame.
+    pub(crate) fn at(&self) -> Head {
+        self.segment.as_ref().map_or(self.at, SegmentCursor::head)
+    }
+
     /// The next frame up to the catalogue's head, checked, with its segment's
     /// file; `None` at the head.
     pub(crate) fn step(&mut self, catalog: &Catalog) -> Result<Option<(Step<'_>, PathRef)>, JournalError> {

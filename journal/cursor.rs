@@ -38,6 +38,8 @@ pub(crate) struct SegmentCursor {
     path: Arc<Path>,
     /// The footer's content, if it is known.
     sealed: Option<Summary>,
+    /// See [`Self::bare`].
+    bare: bool,
     /// Where the frames end, in bytes.
     end: u64,
     offset: u64,
@@ -87,12 +89,69 @@ impl SegmentCursor {
             file,
             path: path.into(),
             sealed,
+            bare: false,
             end,
             offset: segment::HEADER_BYTES as u64,
             before,
             buffer: Vec::new(),
             buffered_at: 0,
         })
+    }
+
+    /// As [`Self::open`], of a file whose header or footer cannot be read. Its
+    /// frames are taken from behind where the header is on, and end where they
+    /// are no longer whole.
+    pub(crate) fn bare(dir: &Path, first: u64, before: Option<Head>, until: Until) -> Result<Self, JournalError> {
+        let path = segment::path(dir, first);
+        let file = File::open(&path).map_err(JournalError::io("open", &path))?;
+        let length = file.metadata().map_err(JournalError::io("look at", &path))?.len();
+        let before = match segment::read_header(&file, &path, first) {
+            Ok(before) => before,
+            Err(error) => before.filter(|before| before.next.0 == first).ok_or(error)?,
+        };
+        let end = if let Until::Byte(end) = until { end } else { length };
+        let offset = segment::HEADER_BYTES as u64;
+        Ok(Self {
+            file,
+            path: path.into(),
+            sealed: None,
+            bare: true,
+            end,
+            offset,
+            before,
+            buffer: Vec::new(),
+            buffered_at: 0,
+        })
+    }
+
+    /// Whether the file was opened although header or footer cannot be read.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// Goes behind a damaged frame, to the next one that is whole: where the
+    /// damaged one's length points to, or at the next place that the footer
+    /// names. `false` if there is none; then the cursor stays.
+    pub(crate) fn resume(&mut self) -> bool {
+        let (at, offset) = (self.before, self.offset);
+        let mut places = Vec::new();
+        if let Ok(start) = self.fill(frame::HEADER_BYTES)
+            && let Some(Ok(length)) = self.buffer[start..].first_chunk().map(frame::frame_bytes)
+        {
+            places.push(offset + length as u64);
+        }
+        let index = self.sealed.iter().flat_map(|sealed| &sealed.index);
+        places.extend(index.map(|(_, indexed)| *indexed).filter(|indexed| *indexed > offset));
+        for place in places {
+            self.offset = place;
+            let before = self.raw().ok().flatten().map(|raw| raw.before);
+            if let Some(before) = before.filter(|before| before.next > at.next) {
+                self.before = before;
+                return true;
+            }
+        }
+        (self.before, self.offset) = (at, offset);
+        false
     }
 
     /// The file.
@@ -103,11 +162,6 @@ impl SegmentCursor {
     /// The head before the next frame.
     pub(crate) fn head(&self) -> Head {
         self.before
-    }
-
-    /// Where the next frame begins, in bytes.
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
     }
 
     /// What the footer says, if the segment was opened as a sealed one.

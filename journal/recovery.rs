@@ -12,7 +12,6 @@
 //! between leaves a directory that opens the same way.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     ops::Range,
     path::Path,
@@ -20,12 +19,11 @@ use std::{
 };
 
 use crate::{
-    Disk, Floor, Head, JournalError, Options, SledJournal,
+    Disk, Floor, JournalError, Options, SledJournal,
     catalog::{Catalog, other_history},
     cursor::{SegmentCursor, Until},
     error::Damage,
     floor,
-    frame::RawFrame,
     head_file::{self, HeadFile, HeadState, Slot},
     segment::{self, Summary},
     sled_store::Active,
@@ -40,7 +38,7 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
     let lock = lock(dir)?;
     let HeadState { slot, other } = match head_file::read(dir)? {
         Some(state) => state,
-        None => create(dir, &*disk)?,
+        None => create(dir, &*disk, &Floor::GENESIS)?,
     };
     let floor = floor::read(dir)?;
     let (segments, _) = segment::list(dir)?;
@@ -107,9 +105,9 @@ pub(crate) fn lock(dir: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Makes an empty journal. HEAD comes first, so that a directory without one
+/// Makes a journal without events that begins at `floor`. HEAD comes first, so that a directory without one
 /// never has a frame.
-fn create(dir: &Path, disk: &dyn Disk) -> Result<HeadState, JournalError> {
+pub(crate) fn create(dir: &Path, disk: &dyn Disk, floor: &Floor) -> Result<HeadState, JournalError> {
     let (segments, _) = segment::list(dir)?;
     let (windows, foreign) = window::list(dir)?;
     if !segments.is_empty() || !windows.is_empty() || !foreign.is_empty() {
@@ -121,7 +119,11 @@ fn create(dir: &Path, disk: &dyn Disk) -> Result<HeadState, JournalError> {
     for folder in [segment::folder(dir), window::folder(dir), snapshot::folder(dir)] {
         disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
     }
-    let slot = HeadFile::create(disk, dir, Slot::EMPTY)?;
+    if *floor != Floor::GENESIS {
+        floor::write(disk, dir, floor)?;
+    }
+    let empty = Slot { head: floor.head, frames: floor.frames, payload: floor.payload, ..Slot::EMPTY };
+    let slot = HeadFile::create(disk, dir, empty)?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         disk.sync_dir(parent).map_err(JournalError::io("sync", parent))?;
     }
@@ -245,36 +247,8 @@ fn check_window(catalog: &Catalog, newest: &Newest) -> Result<(), JournalError> 
         return Ok(());
     }
     let copy = window::read_copy(&catalog.dir, slot.window)?;
-    compare_window(&window::path(&catalog.dir, slot.window), &copy, &newest.bytes, &newest.frames, &slot.head)
-}
-
-/// Compares frames of a segment up to `end` with those of a window.
-pub(crate) fn compare_window(
-    window: &Path,
-    copy: &BTreeMap<u64, Vec<u8>>,
-    segment: &[u8],
-    frames: &[(u64, Range<usize>)],
-    end: &Head,
-) -> Result<(), JournalError> {
-    for (first, range) in frames.iter().filter(|(first, _)| *first < end.next.0) {
-        let (at, expected) = (crowdfold_events::EventSeq(*first), &segment[range.clone()]);
-        let Some(found) = copy.get(first) else {
-            return Err(JournalError::Behind { file: window.to_owned(), acknowledged: end.next, found: at });
-        };
-        if found != expected {
-            let detail = match (RawFrame::parse(found), RawFrame::trusted(expected)) {
-                (Err(detail), _) | (_, Err(detail)) => detail,
-                (Ok(_), Ok(_)) if found.len() != expected.len() => {
-                    Damage::Short { expected: expected.len(), found: found.len() }
-                }
-                (Ok(found), Ok(good)) => {
-                    Damage::Hash { expected: good.claims_after().hash, found: found.claims_after().hash }
-                }
-            };
-            return Err(JournalError::Damaged { file: window.to_owned(), offset: 0, at, detail });
-        }
-    }
-    Ok(())
+    let frames = newest.frames.iter().map(|(first, range)| (*first, &newest.bytes[range.clone()]));
+    window::compare(&window::path(&catalog.dir, slot.window), &copy, frames, &slot.head)
 }
 
 /// Cuts what is not whole from the newest segment, seals it if it is full, and

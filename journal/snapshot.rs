@@ -87,7 +87,7 @@ pub(crate) fn folder(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
-fn path(dir: &Path, next: u64) -> PathBuf {
+pub(crate) fn path(dir: &Path, next: u64) -> PathBuf {
     folder(dir).join(format!("{next:020}.snap"))
 }
 
@@ -135,7 +135,7 @@ pub fn snapshots(dir: &Path) -> Result<Vec<(PathBuf, Result<SnapshotMeta, Journa
 }
 
 /// Checks that a place lies on the chain, between two frames.
-fn check_place(catalog: &Catalog, at: &Head) -> Result<(), JournalError> {
+pub(crate) fn check_place(catalog: &Catalog, at: &Head) -> Result<(), JournalError> {
     let elsewhere = JournalError::SnapshotPlace { at: at.next, found: at.hash };
     if at.next < catalog.floor.head.next || at.next > catalog.slot.head.next {
         return Err(elsewhere);
@@ -172,6 +172,12 @@ fn remove(disk: &dyn Disk, dir: &Path, places: &[u64]) -> Result<(), JournalErro
         disk.remove_file(&path).map_err(JournalError::io("remove", &path))?;
     }
     Ok(())
+}
+
+/// The good snapshots between floor and head, oldest first.
+pub(crate) fn good(catalog: &Catalog) -> Result<Vec<Snapshot>, JournalError> {
+    let read = list(&catalog.dir)?.0.into_iter().filter_map(|next| read(&catalog.dir, next).ok());
+    Ok(read.filter(|snapshot| check_place(catalog, &snapshot.meta.head).is_ok()).collect())
 }
 
 /// The newest good snapshot between floor and head, at or before `at_most`.

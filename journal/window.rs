@@ -25,7 +25,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Disk, JournalError};
+use crowdfold_events::EventSeq;
+
+use crate::{Disk, Head, JournalError, error::Damage, frame::RawFrame};
 
 /// The folder of the windows.
 pub(crate) fn folder(dir: &Path) -> PathBuf {
@@ -153,7 +155,7 @@ fn guarded<T>(
 pub(crate) fn read_copy(dir: &Path, number: u64) -> Result<BTreeMap<u64, Vec<u8>>, JournalError> {
     let path = path(dir, number);
     if !path.join("db").is_file() {
-        return Err(JournalError::Missing { file: path, at: crowdfold_events::EventSeq(0) });
+        return Err(JournalError::Missing { file: path, at: EventSeq(0) });
     }
     let scratch = tempfile::tempdir().map_err(JournalError::io("create a scratch folder beside", &path))?;
     copy(&path, scratch.path())?;
@@ -163,7 +165,7 @@ pub(crate) fn read_copy(dir: &Path, number: u64) -> Result<BTreeMap<u64, Vec<u8>
     let segment = conf.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse::<usize>().ok());
     let segment = segment.filter(|bytes| bytes.is_power_of_two() && (256..=1 << 24).contains(bytes));
     let Some(segment) = segment else {
-        let detail = crate::Damage::Header;
+        let detail = Damage::Header;
         return Err(JournalError::BadFile { file: path.join("conf"), offset: 0, what: "sled's configuration", detail });
     };
     let db = open(scratch.path(), segment)?;
@@ -177,6 +179,35 @@ pub(crate) fn read_copy(dir: &Path, number: u64) -> Result<BTreeMap<u64, Vec<u8>
         Ok(())
     })?;
     Ok(frames)
+}
+
+/// Compares frames of a segment before `end`, ascending, with those of a window.
+pub(crate) fn compare<'a>(
+    window: &Path,
+    copy: &BTreeMap<u64, Vec<u8>>,
+    frames: impl Iterator<Item = (u64, &'a [u8])>,
+    end: &Head,
+) -> Result<(), JournalError> {
+    for (first, expected) in frames.take_while(|(first, _)| *first < end.next.0) {
+        let at = EventSeq(first);
+        let Some(found) = copy.get(&first) else {
+            return Err(JournalError::Behind { file: window.to_owned(), acknowledged: end.next, found: at });
+        };
+        if found == expected {
+            continue;
+        }
+        let detail = match (RawFrame::parse(found), RawFrame::trusted(expected)) {
+            (Err(detail), _) | (_, Err(detail)) => detail,
+            (Ok(_), Ok(_)) if found.len() != expected.len() => {
+                Damage::Short { expected: expected.len(), found: found.len() }
+            }
+            (Ok(found), Ok(good)) => {
+                Damage::Hash { expected: good.claims_after().hash, found: found.claims_after().hash }
+            }
+        };
+        return Err(JournalError::Damaged { file: window.to_owned(), offset: 0, at, detail });
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), JournalError> {

@@ -14,6 +14,7 @@ mod key;
 mod node;
 mod progress;
 mod prover;
+mod sim;
 
 use std::{
     fmt::Display,
@@ -63,6 +64,8 @@ enum Command {
     /// Run the whole path on this machine, with real proofs.
     #[command(after_help = EXIT_CODES)]
     Demo(demo::Args),
+    /// Run a simulated world.
+    Sim(sim::Args),
     /// Genesis files.
     #[command(subcommand)]
     Genesis(genesis::Command),
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
                 Command::Audit(args) => audit::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
+                Command::Sim(args) => sim::run(args, output),
                 Command::Genesis(command) => genesis::run(command, output),
                 Command::Key(command) => key::run(command, output),
             }

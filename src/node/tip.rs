@@ -242,7 +242,7 @@ mod tests {
             ("signed 0x", "signed ", 4),
             ("events", "event", 5),
             ("head 0x05", "head 0x0505", 6),
-            ("stated", "signed", 5),
+            ("stated", "signed", 7),
         ] {
             let altered = text.replace(from, to);
             assert_ne!(altered, text, "{from}");

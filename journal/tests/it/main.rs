@@ -2,6 +2,8 @@
 
 mod checkpoint;
 mod conformance;
+mod faulty;
+mod kill9;
 mod merkle_log;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
