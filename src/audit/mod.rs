@@ -33,6 +33,7 @@ pub mod chain;
 mod compare;
 pub mod counterfactual;
 mod counts;
+pub mod explain;
 mod proofs;
 pub mod replay;
 pub mod report;

@@ -70,9 +70,7 @@ impl Checker for Sums {
             return Ok(());
         }
         let (validator, height) = (Some(seen.validator), seen.block.header.height);
-        seen.after
-            .audit()
-            .map_err(|fault| Violation { rule: "sums", validator, height, detail: fault.to_string() })
+        seen.after.audit().map_err(|fault| Violation { rule: "sums", validator, height, detail: fault.to_string() })
     }
 }
 
@@ -103,7 +101,11 @@ impl Checker for Rest {
                 return wrong("work-ends", height, detail);
             }
             if let Some(hash) = end.acknowledged.keys().find(|hash| state.item_of(hash).is_none()) {
-                return wrong("transactions-arrive", height, format!("transaction {hash} was taken and is in no block"));
+                return wrong(
+                    "transactions-arrive",
+                    height,
+                    format!("transaction {hash} was taken and is in no block"),
+                );
             }
         }
         Ok(())
