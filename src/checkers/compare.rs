@@ -94,8 +94,7 @@ fn compare_plugins(books: &Books, state: &State, notes: &mut Notes) {
             (who, record, p.admission, p.accepted, p.failed, open)
         });
         let open: Vec<u64> = theirs.open.iter().map(|id| id.0).collect();
-        let record =
-            (theirs.index, theirs.active, theirs.suspended, theirs.last_seen.0, theirs.consecutive_valid);
+        let record = (theirs.index, theirs.active, theirs.suspended, theirs.last_seen.0, theirs.consecutive_valid);
         let found = (who, record, theirs.admission.0, theirs.accepted, theirs.failed, open);
         notes.same(C, "plugin", ours, Some(found));
     }

@@ -17,8 +17,7 @@ use crowdfold_execution::{
     wallet::{Transfer, Wallet},
 };
 use crowdfold_kernel::{
-    AggregateNode, BlockFault, Kernel, ProofFault, ProofOracle, ProposalInput, REPAY, State, commit,
-    model::TaskStatus,
+    AggregateNode, BlockFault, Kernel, ProofFault, ProofOracle, ProposalInput, REPAY, State, commit, model::TaskStatus,
 };
 
 /// Believes proofs that were declared for their task and worker.
@@ -165,8 +164,7 @@ impl Chain {
         let (state, events) = Kernel::genesis(&genesis).unwrap();
         let mut checkers = Checkers::new(&genesis).unwrap();
         assert_eq!(checkers.genesis(&events), []);
-        let mut plugins: Vec<_> =
-            (1..=PLUGINS).map(|n| (Signer::from_bytes(&key(n)).unwrap(), Mood::Honest)).collect();
+        let mut plugins: Vec<_> = (1..=PLUGINS).map(|n| (Signer::from_bytes(&key(n)).unwrap(), Mood::Honest)).collect();
         if seed % 4 == 3 {
             // The proposer also proves.
             plugins.push((Signer::from_bytes(&key(200)).unwrap(), Mood::Lazy));
@@ -229,8 +227,7 @@ impl Chain {
         }
         outcome.state.audit().map_err(|f| Finding::Kernel(f.to_string()))?;
         let header = &outcome.block.header;
-        self.commit =
-            commit::sign_commit(&self.validator, &self.state.genesis_hash(), header.height, header.hash());
+        self.commit = commit::sign_commit(&self.validator, &self.state.genesis_hash(), header.height, header.hash());
         self.events += outcome.events.len() as u64;
         self.state = outcome.state;
         let sums = self.checkers.compare_sums(&self.state);
@@ -411,4 +408,3 @@ impl Chain {
         self.counts.get(event).copied().unwrap_or_default()
     }
 }
-
