@@ -128,6 +128,12 @@ impl Disk {
         self.platter().proofs.get(hash).cloned()
     }
 
+    /// All proofs, in order of their hashes.
+    #[must_use]
+    pub fn proofs(&self) -> Vec<Bytes> {
+        self.platter().proofs.values().cloned().collect()
+    }
+
     /// The process has died: what was not durable is gone.
     pub fn crash(&self) -> CrashReport {
         let mut platter = self.platter();
