@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crowdfold_events::{EventSeq, StoredEvent};
 
-use crate::{Frame, Head, JournalError, JournalStore, error::Damage};
+use crate::{Frame, Head, JournalError, JournalStore, Snapshot, Subscription, error::Damage};
 
 /// Frames in memory, encoded as the other store encodes them.
 #[derive(Clone, Debug)]
@@ -38,6 +38,22 @@ impl JournalStore for MemoryJournal {
 
     fn head(&self) -> Head {
         self.head
+    }
+
+    fn floor(&self) -> Head {
+        Head::EMPTY
+    }
+
+    fn subscribe(&self, _: EventSeq) -> Result<Subscription, JournalError> {
+        Err(JournalError::Unsupported { what: "subscribe" })
+    }
+
+    fn put_snapshot(&mut self, _: &Snapshot) -> Result<(), JournalError> {
+        Err(JournalError::Unsupported { what: "put_snapshot" })
+    }
+
+    fn snapshot(&self, _: EventSeq) -> Result<Option<Snapshot>, JournalError> {
+        Err(JournalError::Unsupported { what: "snapshot" })
     }
 
     fn read(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
@@ -82,9 +98,9 @@ pub(crate) fn read(
     }
     let (mut at, mut events, mut before) = (from, Vec::new(), None);
     while events.len() < limit && at < head.next {
-        let gap = JournalError::Damaged { at, detail: Damage::Header };
+        let gap = JournalError::Damaged { file: "memory".into(), offset: 0, at, detail: Damage::Header };
         let Some((first, bytes)) = frame_with(at.0)? else { return Err(gap) };
-        let damaged = |detail| JournalError::Damaged { at: first, detail };
+        let damaged = |detail| JournalError::Damaged { file: "memory".into(), offset: 0, at: first, detail };
         let (frame, previous) = Frame::from_bytes(&bytes, first).map_err(damaged)?;
         let before_frame: Head = before.unwrap_or(Head { next: first, hash: previous });
         if previous != before_frame.hash {
@@ -95,7 +111,12 @@ pub(crate) fn read(
             return Err(gap);
         }
         if after.next == head.next && after.hash != head.hash {
-            return Err(JournalError::OtherHistory { at: head.next, acknowledged: head.hash, found: after.hash });
+            return Err(JournalError::OtherHistory {
+                file: "memory".into(),
+                at: head.next,
+                acknowledged: head.hash,
+                found: after.hash,
+            });
         }
         let skip = (at.0 - first.0) as usize;
         events.extend(frame.into_events().into_iter().skip(skip).take(limit - events.len()));

@@ -24,11 +24,12 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crowdfold_events::{B256, EventSeq, StoredEvent};
 
-use crate::{Frame, Head, JournalError, JournalStore, error::Damage, memory};
+use crate::{Disk, Frame, Head, JournalError, JournalStore, RealDisk, Snapshot, Subscription, error::Damage, memory};
 
 /// Longest record in sled, in bytes.
 const PART_BYTES: usize = 64 << 10;
@@ -37,25 +38,21 @@ const SEGMENT_BYTES: usize = 16 << 20;
 const HEAD_MAGIC: [u8; 8] = *b"CFJHEAD1";
 const HEAD_BYTES: usize = 8 + 8 + 32 + 4;
 
-/// The operations that make things durable, so that a test can make them fail.
-pub trait Disk: Send {
-    /// fsync of a file's content.
-    fn sync_data(&self, file: &File) -> io::Result<()>;
-    /// fsync of a directory's entries.
-    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+/// Sizes of a journal on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A segment is sealed when it has reached this many bytes.
+    pub segment_bytes: u64,
+    /// sled's own segment, in bytes, a power of two up to 2^24. Frames are cut
+    /// into parts of a 256th of it.
+    pub sled_segment_bytes: usize,
+    /// Newest snapshots that are kept.
+    pub snapshots_kept: usize,
 }
 
-/// The operating system's fsync.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealDisk;
-
-impl Disk for RealDisk {
-    fn sync_data(&self, file: &File) -> io::Result<()> {
-        file.sync_data()
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, sled_segment_bytes: 16 << 20, snapshots_kept: 3 }
     }
 }
 
@@ -65,7 +62,7 @@ pub struct SledJournal {
     db: sled::Db,
     /// Held for the whole life: an fsync error is reported once per handle.
     db_file: File,
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     head: Head,
     poisoned: Option<JournalError>,
     _lock: File,
@@ -80,18 +77,18 @@ impl core::fmt::Debug for SledJournal {
 impl SledJournal {
     /// Opens or creates the journal of a directory and checks all of it.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        Self::open_on(dir, Box::new(RealDisk))
+        Self::open_with(dir, Options::default(), Arc::new(RealDisk))
     }
 
-    /// As [`Self::open`], with another way to make things durable.
-    pub fn open_on(dir: &Path, disk: Box<dyn Disk>) -> Result<Self, JournalError> {
+    /// As [`Self::open`], with other sizes or another way to make things durable.
+    pub fn open_with(dir: &Path, _: Options, disk: Arc<dyn Disk>) -> Result<Self, JournalError> {
         fs::create_dir_all(dir).map_err(JournalError::io("create the journal's directory"))?;
         let lock = lock(&dir.join("LOCK"))?;
         let acknowledged = read_head(&dir.join("HEAD"))?;
         let sled_dir = dir.join("sled");
         let end = acknowledged.map_or(EventSeq(0), |head| head.next);
         if end > EventSeq(0) && !sled_dir.join("db").exists() {
-            return Err(JournalError::Behind { acknowledged: end, found: EventSeq(0) });
+            return Err(JournalError::Behind { file: dir.to_owned(), acknowledged: end, found: EventSeq(0) });
         }
         let db = open_sled(&sled_dir).map_err(JournalError::sled("open sled"))?;
         let db_file = OpenOptions::new()
@@ -134,12 +131,13 @@ impl SledJournal {
             match Frame::from_bytes_after(&bytes, &end) {
                 Ok((_, after)) => end = after,
                 Err(detail) if end.next < acknowledged.next => {
-                    return Err(JournalError::Damaged { at: end.next, detail });
+                    return Err(JournalError::Damaged { file: self.dir.clone(), offset: 0, at: end.next, detail });
                 }
                 Err(_) => break,
             }
             if end.next == acknowledged.next && end.hash != acknowledged.hash {
                 return Err(JournalError::OtherHistory {
+                    file: self.dir.clone(),
                     at: end.next,
                     acknowledged: acknowledged.hash,
                     found: end.hash,
@@ -147,7 +145,11 @@ impl SledJournal {
             }
         }
         if end.next < acknowledged.next {
-            return Err(JournalError::Behind { acknowledged: acknowledged.next, found: end.next });
+            return Err(JournalError::Behind {
+                file: self.dir.clone(),
+                acknowledged: acknowledged.next,
+                found: end.next,
+            });
         }
         for entry in self.db.range(end.next.0.to_be_bytes()..) {
             let (key, _) = entry.map_err(JournalError::sled("read an unacknowledged frame"))?;
@@ -184,7 +186,7 @@ impl SledJournal {
 
     fn sync_sled(&self) -> Result<(), JournalError> {
         self.db.flush().map_err(JournalError::sled("flush sled"))?;
-        self.disk.sync_data(&self.db_file).map_err(JournalError::io("sync sled's file"))?;
+        self.disk.sync_data(&self.db_file, &self.dir.join("sled/db")).map_err(JournalError::io("sync sled's file"))?;
         let mut blobs = fs::read_dir(self.dir.join("sled/blobs")).map_err(JournalError::io("list sled's blobs"))?;
         match blobs.next() {
             None => Ok(()),
@@ -200,7 +202,7 @@ impl SledJournal {
         let temporary = self.dir.join("HEAD.new");
         let mut file = File::create(&temporary).map_err(JournalError::io("create HEAD"))?;
         file.write_all(&head_bytes(head)).map_err(JournalError::io("write HEAD"))?;
-        self.disk.sync_data(&file).map_err(JournalError::io("sync HEAD"))?;
+        self.disk.sync_data(&file, &temporary).map_err(JournalError::io("sync HEAD"))?;
         fs::rename(&temporary, self.dir.join("HEAD")).map_err(JournalError::io("rename HEAD"))?;
         self.disk.sync_dir(&self.dir).map_err(JournalError::io("sync the journal's directory"))
     }
@@ -225,6 +227,22 @@ impl JournalStore for SledJournal {
         self.head
     }
 
+    fn floor(&self) -> Head {
+        Head::EMPTY
+    }
+
+    fn subscribe(&self, _: EventSeq) -> Result<Subscription, JournalError> {
+        Err(JournalError::Unsupported { what: "subscribe" })
+    }
+
+    fn put_snapshot(&mut self, _: &Snapshot) -> Result<(), JournalError> {
+        Err(JournalError::Unsupported { what: "put_snapshot" })
+    }
+
+    fn snapshot(&self, _: EventSeq) -> Result<Option<Snapshot>, JournalError> {
+        Err(JournalError::Unsupported { what: "snapshot" })
+    }
+
     fn read(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
         self.healthy()?;
         memory::read(from, limit, self.head, |at| {
@@ -234,7 +252,12 @@ impl JournalStore for SledJournal {
             let Some(entry) = last else { return Ok(None) };
             let (key, _) = entry.map_err(JournalError::sled("find a frame"))?;
             let Some(first) = key.first_chunk::<8>().map(|k| u64::from_be_bytes(*k)) else {
-                return Err(JournalError::Damaged { at: EventSeq(at), detail: Damage::Header });
+                return Err(JournalError::Damaged {
+                    file: self.dir.clone(),
+                    offset: 0,
+                    at: EventSeq(at),
+                    detail: Damage::Header,
+                });
             };
             Ok(self.frame_at(first)?.map(|bytes| (EventSeq(first), bytes)))
         })

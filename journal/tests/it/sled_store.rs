@@ -12,7 +12,7 @@ use std::{
 };
 
 use crowdfold_events::EventSeq;
-use crowdfold_journal::{Damage, Disk, JournalError, JournalStore, RealDisk, SledJournal};
+use crowdfold_journal::{Damage, Disk, JournalError, JournalStore, Options, RealDisk, SledJournal};
 
 use crate::{block, genesis, wide_block};
 
@@ -37,9 +37,9 @@ impl FailingDisk {
 }
 
 impl Disk for FailingDisk {
-    fn sync_data(&self, file: &File) -> io::Result<()> {
+    fn sync_data(&self, file: &File, path: &Path) -> io::Result<()> {
         self.step()?;
-        RealDisk.sync_data(file)
+        RealDisk.sync_data(file, path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -106,7 +106,7 @@ fn every_sync_failure_is_final_and_loses_nothing_acknowledged() {
             let acknowledged = filled(dir.path(), 3).head();
             let left = Arc::new(AtomicUsize::new(usize::MAX));
             let disk = FailingDisk { left: left.clone(), once };
-            let mut journal = SledJournal::open_on(dir.path(), Box::new(disk)).unwrap();
+            let mut journal = SledJournal::open_with(dir.path(), Options::default(), Arc::new(disk)).unwrap();
             left.store(failing, Ordering::SeqCst);
             let error = journal.append(&[block(4, 5)], acknowledged.next).unwrap_err();
             assert!(matches!(error, JournalError::Io { .. }) && !error.is_callers());
@@ -130,7 +130,7 @@ fn an_append_makes_three_syncs() {
     filled(dir.path(), 1);
     let left = Arc::new(AtomicUsize::new(1000));
     let disk = FailingDisk { left: left.clone(), once: false };
-    let mut journal = SledJournal::open_on(dir.path(), Box::new(disk)).unwrap();
+    let mut journal = SledJournal::open_with(dir.path(), Options::default(), Arc::new(disk)).unwrap();
     let before = left.load(Ordering::SeqCst);
     let end = journal.head().next;
     journal.append(&[block(2, 2), block(3, 2)], end).unwrap();
@@ -146,10 +146,10 @@ fn a_store_behind_head_is_refused() {
     let end = filled(dir.path(), 2).head().next;
     fs::remove_dir_all(dir.path().join("sled")).unwrap();
     let gone = SledJournal::open(dir.path()).unwrap_err();
-    assert_eq!(gone, JournalError::Behind { acknowledged: end, found: EventSeq(0) });
+    assert_eq!(gone, JournalError::Behind { file: dir.path().to_owned(), acknowledged: end, found: EventSeq(0) });
     copy(&old.path().join("sled"), &dir.path().join("sled"));
     let behind = SledJournal::open(dir.path()).unwrap_err();
-    assert_eq!(behind, JournalError::Behind { acknowledged: end, found: EventSeq(11) });
+    assert_eq!(behind, JournalError::Behind { file: dir.path().to_owned(), acknowledged: end, found: EventSeq(11) });
 }
 
 #[test]
@@ -232,10 +232,18 @@ fn a_removed_or_moved_frame_is_found() {
         let other = db.get(key(6)).unwrap().unwrap();
         db.insert(key(1), other).unwrap();
     });
-    let expected = JournalError::Damaged { at: EventSeq(1), detail: Damage::Place { found: EventSeq(6) } };
+    let expected = JournalError::Damaged {
+        file: dir.path().to_owned(),
+        offset: 0,
+        at: EventSeq(1),
+        detail: Damage::Place { found: EventSeq(6) },
+    };
     assert_eq!(copied.unwrap_err(), expected);
     let removed = tamper(dir.path(), |db| drop(db.remove(key(1)).unwrap()));
-    assert_eq!(removed.unwrap_err(), JournalError::Behind { acknowledged: EventSeq(16), found: EventSeq(1) });
+    assert_eq!(
+        removed.unwrap_err(),
+        JournalError::Behind { file: dir.path().to_owned(), acknowledged: EventSeq(16), found: EventSeq(1) }
+    );
 }
 
 #[test]
