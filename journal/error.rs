@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crowdfold_events::{B256, CodecError, EventSeq};
 
@@ -183,12 +183,12 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(crate) fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |e| Self::Io { step, detail: e.to_string() }
+    pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |e| Self::Io { step, detail: format!("{}: {e}", path.display()) }
     }
 
-    pub(crate) fn sled(step: &'static str) -> impl FnOnce(sled::Error) -> Self {
-        move |e| Self::Io { step, detail: e.to_string() }
+    pub(crate) fn sled(step: &'static str, path: &Path) -> impl FnOnce(sled::Error) -> Self {
+        move |e| Self::Io { step, detail: format!("{}: {e}", path.display()) }
     }
 
     /// Whether the store can still be used after this error.
@@ -235,12 +235,12 @@ pub enum Damage {
         /// The one of the bytes.
         found: u32,
     },
-    /// The hash is wrong.
-    #[error("frame hash {found}, stored is {expected}")]
+    /// Its events lead to another head of the chain.
+    #[error("the events lead to head {found}, stored is {expected}")]
     Hash {
         /// The stored one.
         expected: B256,
-        /// The one of the bytes.
+        /// The one of the events.
         found: B256,
     },
     /// It does not follow the frame before it.

@@ -14,5 +14,6 @@ pub mod node;
 pub mod params;
 pub mod proofs;
 pub mod rpc;
+pub mod sim;
 
 pub use crowdfold_batch as batch;

@@ -29,7 +29,9 @@
 
 mod blocks;
 pub mod books;
+pub mod chain;
 mod compare;
+mod counts;
 mod proofs;
 pub mod report;
 mod run;
@@ -37,8 +39,9 @@ pub mod source;
 pub mod standing;
 
 pub use books::Books;
+pub use counts::Counts;
 pub use proofs::Proofs;
 pub use report::{Divergence, Reason, Report};
 pub use run::{Options, Progress, audit};
-pub use source::{SourceFault, Stored, from_store};
+pub use source::{SourceFault, Stored, from_reader, from_store};
 pub use standing::Standing;

@@ -3,40 +3,10 @@
 use crowdfold_events::{Address, B256, EventSeq, Height, StoredEvent, TaskId};
 use serde::Serialize;
 
+use super::counts::Counts;
+
 /// Longest text of an event in a report, in characters; a block's body can be megabytes.
 const TEXT_MAX: usize = 4_000;
-
-/// What was checked, by number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs)] // Each counts what it names.
-pub struct Counts {
-    pub blocks: u64,
-    pub events: u64,
-    pub transactions: u64,
-    pub messages_accepted: u64,
-    pub messages_refused: u64,
-    /// Commit signatures over blocks, by validators of the genesis.
-    pub signatures: u64,
-    /// Draws recomputed from their receipts and from events alone.
-    pub draws: u64,
-    /// Admission items recomputed.
-    pub admissions: u64,
-    pub proofs_accepted: u64,
-    pub rewards: u64,
-    pub penalties: u64,
-    pub refunds: u64,
-    pub bounty_rises: u64,
-    pub repayments: u64,
-    pub settlements: u64,
-    pub settlement_entries: u64,
-    pub batches_proven: u64,
-    pub batches_certified: u64,
-    pub epochs: u64,
-    /// Amounts in events that separate books gave too.
-    pub amounts: u64,
-    /// Times that all totals were recomputed from their parts.
-    pub conservation_checks: u64,
-}
 
 /// An event as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -145,6 +115,11 @@ pub enum Reason {
     },
     /// The last block is not whole.
     Unfinished,
+    /// The validators signed a later block than the journal's last.
+    CutShort {
+        /// The block that they signed.
+        signed: Height,
+    },
     /// The journal's stated end is not that of its events.
     End {
         /// Stated number of events.
@@ -179,6 +154,7 @@ impl core::fmt::Display for Reason {
             Self::Conservation { detail } => write!(f, "money is not conserved: {detail}"),
             Self::Proof { task, proof, detail } => write!(f, "proof {proof} of task {task}: {detail}"),
             Self::Unfinished => write!(f, "the last block is not whole"),
+            Self::CutShort { signed } => write!(f, "the validators signed block {signed}, but the journal ends here"),
             Self::End { stated_next, stated_hash, found_hash } => {
                 write!(
                     f,
@@ -237,13 +213,16 @@ pub struct ProofReport {
 }
 
 /// Whether the last block's commit could be checked; a journal carries it in the next block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "commit", rename_all = "snake_case")]
 pub enum Tip {
     /// A commit beside the journal signs it.
     Signed,
-    /// There is no commit of it: the block is valid, but nothing here shows that it was decided.
-    Unsigned,
+    /// No commit of it is known: the block is valid, but nothing here shows that it was decided.
+    Unsigned {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What names the chain where the audit ended.

@@ -2,18 +2,21 @@
 
 use std::cell::RefCell;
 
-use crowdfold_config::Genesis;
+use crowdfold_config::{Genesis, ValidGenesis};
 use crowdfold_events::{B256, Block, Commit, Event, EventSeq, Height, StoredEvent, Zkpow, encode_event, hash};
 use crowdfold_journal::Head;
-use crowdfold_kernel::{AggregateNode, BlockFault, Kernel, Outcome, ProofFault, ProofOracle, StartFault, State, Work};
+use crowdfold_kernel::{
+    AggregateNode, BlockFault, Kernel, Outcome, ProofFault, ProofOracle, StartFault, State, Work, commit,
+};
 use crowdfold_zk::statement::ItemStatement;
 
 use super::{
     Books, Proofs, Standing,
     blocks::{Group, Groups},
-    compare,
+    compare, counts,
+    counts::Counts,
     proofs::{Accepted, ProofAudit, ProofError},
-    report::{Counts, Divergence, End, EventView, Reason, Report, Tip},
+    report::{Divergence, End, EventView, Reason, Report, Tip},
     source::Stored,
 };
 
@@ -86,6 +89,7 @@ pub fn audit(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, AuditError> {
     let (state, opening) = Kernel::genesis(genesis)?;
+    let genesis = genesis.clone().validate().map_err(StartFault::from)?;
     let mut audit = Audit::new(genesis, state, options);
     let mut groups = Groups::new(events, EventSeq(0)).peekable();
     let mut found = audit.opening(&opening, groups.next())?;
@@ -101,6 +105,7 @@ pub fn audit(
 }
 
 struct Audit {
+    genesis: ValidGenesis,
     state: State,
     books: Books,
     standing: Standing,
@@ -115,7 +120,8 @@ struct Audit {
 }
 
 impl Audit {
-    fn new(genesis: &Genesis, state: State, options: Options) -> Self {
+    fn new(valid: ValidGenesis, state: State, options: Options) -> Self {
+        let genesis = &valid.genesis;
         Self {
             books: Books::new(genesis, &genesis.params),
             standing: Standing::new(&genesis.params, genesis.admission_items),
@@ -123,9 +129,10 @@ impl Audit {
             counts: Counts::default(),
             tip_commit: options.tip_commit,
             stated_end: options.stated_end,
-            tip: Tip::Unsigned,
+            tip: Tip::Unsigned { why: "its commit is in no later block and none was given".to_owned() },
             proofs: options.proofs.map(|proofs| ProofAudit::new(proofs, &state)),
             before: None,
+            genesis: valid,
             state,
         }
     }
@@ -186,7 +193,7 @@ impl Audit {
         if let Some(found) = self.verify(&group, asked.0.into_inner(), &outcome)? {
             return Ok(Some(found));
         }
-        self.count(&outcome);
+        self.counts.block(&outcome.block, &outcome.events);
         self.state = outcome.state;
         if (height.0.is_multiple_of(TOTALS_EVERY) || is_last)
             && let Some(detail) = self.totals()
@@ -251,7 +258,7 @@ impl Audit {
             if let Some(reason) = reason {
                 return Some(self.place(group, index, reason, None));
             }
-            self.counts.amounts += u64::from(has_amount(event));
+            self.counts.amounts += u64::from(counts::has_amount(event));
             self.standing.apply(event);
         }
         let fault = self.books.check(self.supply).err()?;
@@ -292,18 +299,38 @@ impl Audit {
             let reason = Reason::End { stated_next: stated.next, stated_hash: stated.hash, found_hash };
             return Ok(Some(self.place(&group, 0, reason, None)));
         }
-        if let Some(commit) = &self.tip_commit {
-            if let Err(fault) = self.state.verify_commit(commit) {
-                let reason = Reason::NotCertified { carried_by: None, at: None, detail: fault.to_string() };
-                let last = self.before.as_ref().unwrap_or(&group);
-                let mut found = self.place(last, 0, reason, None);
-                found.height = self.state.height();
-                return Ok(Some(found));
-            }
-            self.counts.signatures += commit.signatures.len() as u64;
-            self.tip = Tip::Signed;
+        if let Some(commit) = self.tip_commit.take() {
+            return Ok(self.check_tip(&commit, &group));
         }
         Ok(None)
+    }
+
+    /// The commit beside the journal is no part of it: a stale or unsigned one shows nothing.
+    fn check_tip(&mut self, commit: &Commit, end: &Group) -> Option<Divergence> {
+        let last = self.state.height();
+        let digest = Kernel::commit_digest(&self.state, commit.height, &commit.header_hash);
+        let unsigned = |why: String| Tip::Unsigned { why };
+        if let Err(fault) = commit::verify_signatures(&self.genesis, &digest, &commit.signatures) {
+            self.tip = unsigned(format!("the commit beside the journal: {fault}"));
+            return None;
+        }
+        if commit.height < last {
+            self.tip = unsigned(format!("the commit beside the journal is of block {}", commit.height));
+            return None;
+        }
+        if commit.height > last {
+            return Some(self.place(end, 0, Reason::CutShort { signed: commit.height }, None));
+        }
+        if commit.header_hash != self.state.head() {
+            let detail = format!("they signed {}, this is {}", commit.header_hash, self.state.head());
+            let reason = Reason::NotCertified { carried_by: None, at: None, detail };
+            let mut found = self.place(self.before.as_ref().unwrap_or(end), 0, reason, None);
+            found.height = last;
+            return Some(found);
+        }
+        self.counts.signatures += commit.signatures.len() as u64;
+        self.tip = Tip::Signed;
+        None
     }
 
     /// A divergence at event `index` of a group.
@@ -331,39 +358,6 @@ impl Audit {
         }
     }
 
-    fn count(&mut self, outcome: &Outcome) {
-        let c = &mut self.counts;
-        c.blocks += 1;
-        c.events += outcome.events.len() as u64;
-        c.signatures += outcome.block.body.last_commit.signatures.len() as u64;
-        for event in &outcome.events {
-            let counter = match event {
-                Event::TransactionExecuted { .. } => &mut c.transactions,
-                Event::MessageAccepted { .. } => &mut c.messages_accepted,
-                Event::MessageRefused { .. } => &mut c.messages_refused,
-                Event::TaskAssigned { receipt, .. } if receipt.set_root == crowdfold_kernel::draw::slots_root(&[]) => {
-                    &mut c.admissions
-                }
-                Event::TaskAssigned { .. } => &mut c.draws,
-                Event::ProofAccepted { .. } | Event::AggregateAccepted { .. } => &mut c.proofs_accepted,
-                Event::RewardAccrued { .. } => &mut c.rewards,
-                Event::PenaltyCharged { .. } => &mut c.penalties,
-                Event::PenaltyRefunded { .. } => &mut c.refunds,
-                Event::BountyBumped { .. } => &mut c.bounty_rises,
-                Event::DebtRepaid { .. } => &mut c.repayments,
-                Event::SettlementApplied { entries, .. } => {
-                    c.settlement_entries += entries.len() as u64;
-                    &mut c.settlements
-                }
-                Event::BatchProven { .. } => &mut c.batches_proven,
-                Event::BatchCertified { .. } => &mut c.batches_certified,
-                Event::EpochStarted { .. } => &mut c.epochs,
-                _ => continue,
-            };
-            *counter += 1;
-        }
-    }
-
     fn report(self, divergence: Option<Divergence>) -> Result<Report, AuditError> {
         let proofs = self.proofs.map(ProofAudit::report);
         let good = divergence.is_none() && proofs.as_ref().is_none_or(|p| p.missing == 0 && p.skipped.is_none());
@@ -387,23 +381,6 @@ impl Audit {
             divergence,
         })
     }
-}
-
-fn has_amount(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::TransactionExecuted { .. }
-            | Event::TaskOpened { .. }
-            | Event::TaskAssigned { .. }
-            | Event::BountyBumped { .. }
-            | Event::RewardAccrued { .. }
-            | Event::PenaltyCharged { .. }
-            | Event::PenaltyRefunded { .. }
-            | Event::WithdrawRequested { .. }
-            | Event::DebtRepaid { .. }
-            | Event::SettlementApplied { .. }
-            | Event::EpochStarted { .. }
-    )
 }
 
 fn encode_all(events: &[Event]) -> Result<Vec<StoredEvent>, AuditError> {

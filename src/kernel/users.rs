@@ -101,6 +101,9 @@ impl Run<'_> {
             self.emit(Event::DebtRepaid { plugin, amount: Zkpow(value), payer: sender });
             self.reinstate(plugin);
         }
+        // The proposer's share of the fee repays its own debt first.
+        let proposer = self.state.chain.proposer;
+        self.reinstate(proposer);
         Ok(Ok(()))
     }
 

@@ -1,7 +1,10 @@
 //! Both stores against one suite, and the sled store against damage.
 
+mod checkpoint;
 mod conformance;
-mod sled_store;
+mod faulty;
+mod kill9;
+mod merkle_log;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;

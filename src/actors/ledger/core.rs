@@ -146,6 +146,40 @@ impl LedgerCore {
         Ok(hash)
     }
 
+    /// The chain of a journal whose end this snapshot is, without reading the events before.
+    ///
+    /// Whoever calls vouches for the snapshot's content; only its place is checked.
+    ///
+    /// # Errors
+    /// [`LedgerError::Replay`]: the journal ends elsewhere.
+    pub fn resume(journal: Box<dyn JournalStore>, snapshot: Arc<Snapshot>) -> Result<Self, LedgerError> {
+        let (head, found) = (journal.head(), snapshot.state.events_head());
+        if head.hash != found || head.next != EventSeq(snapshot.event_count) {
+            let what = "event chain's head";
+            return Err(LedgerError::Replay { height: snapshot.height(), what, expected: head.hash, found });
+        }
+        Ok(Self { journal, snapshot, overlays: BTreeMap::new() })
+    }
+
+    /// Takes what executing a block on the last one gave elsewhere in this process.
+    ///
+    /// Whoever calls vouches for it; false when it is not of the last block.
+    pub fn adopt(&mut self, outcome: Outcome) -> bool {
+        let header = &outcome.block.header;
+        let state = &self.snapshot.state;
+        let fits = header.parent == state.head() && header.parent_events_head == state.events_head();
+        if fits {
+            self.keep(outcome);
+        }
+        fits
+    }
+
+    /// What a block that was executed on the last one would do.
+    #[must_use]
+    pub fn outcome(&self, hash: &B256) -> Option<&Outcome> {
+        self.overlays.get(hash)
+    }
+
     fn keep(&mut self, outcome: Outcome) {
         while self.overlays.len() >= OVERLAYS {
             self.overlays.pop_first();

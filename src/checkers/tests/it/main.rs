@@ -1,0 +1,4 @@
+//! Random chains under the checkers: green without a planted bug, found with each.
+
+mod chain;
+mod green;
