@@ -20,11 +20,7 @@ mod apply_money;
 mod apply_work;
 mod batches;
 mod bounty;
-pub mod certificate;
-pub mod commit;
-#[cfg(test)]
 mod damage;
-pub mod draw;
 mod epoch;
 mod faults;
 mod fees;
@@ -32,29 +28,37 @@ mod header;
 mod invariants;
 mod kernel;
 mod messages;
-pub mod model;
 mod penalty;
-#[cfg(not(feature = "planted-bugs"))]
 mod planted;
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
+mod prune;
 mod queries;
 mod run;
 mod sessions;
 mod settlement;
+mod snapshot;
 mod state;
 mod users;
 mod vm;
 mod work;
+pub mod certificate;
+pub mod commit;
+#[cfg(test)]
+pub mod draw;
+pub mod model;
+#[cfg(not(feature = "planted-bugs"))]
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 
 pub use batches::{child_range, item_range, level_nodes, root_level};
 pub use faults::*;
 pub use fees::{least_base, split};
 pub use header::{Receipts, TransactionReceipt};
 pub use kernel::{Kernel, Outcome, ProposalInput, RULES_VERSION, StartFault};
+pub use prune::{FINISHED_BLOCKS_KEPT, Finished, FinishedBatch};
 pub use queries::{AccountInfo, SupplyReport};
 pub use run::Dropped;
 pub use sessions::admission_index;
+pub use snapshot::{SNAPSHOT_LAYOUT, SNAPSHOT_VERSION, SnapshotFault};
 pub use state::State;
 pub use vm::{ESCROW, ISSUANCE, REPAY, STAKE};
 pub use work::{AggregateChild, AggregateNode, ProofOracle, Work};
