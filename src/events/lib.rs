@@ -8,13 +8,8 @@
 //! - [`message`]: what participants sign (the system lane of a block).
 //! - [`block`]: header, body, commit.
 //! - [`event`]: past-tense facts, the journal's content.
-<<<<<<< HEAD
 //! - [`codec`]: the byte encoding, [`upcast`]: that of older versions; [`hash`] and [`merkle`]: what is hashed how.
-//! - [`signing`]: EIP-712 digests and secp256k1 signatures.
-=======
-//! - [`codec`]: the byte encoding; [`hash`] and [`merkle`]: what is hashed how.
 //! - [`signing`]: EIP-712 digests and secp256k1 signatures; [`known`]: those made by this thread.
->>>>>>> sim
 //! - [`wire`]: the frames between a node and a prover.
 //! - [`work`]: the hashcash of a registration.
 

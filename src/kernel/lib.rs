@@ -20,7 +20,11 @@ mod apply_money;
 mod apply_work;
 mod batches;
 mod bounty;
+pub mod certificate;
+pub mod commit;
+#[cfg(test)]
 mod damage;
+pub mod draw;
 mod epoch;
 mod faults;
 mod fees;
@@ -28,8 +32,12 @@ mod header;
 mod invariants;
 mod kernel;
 mod messages;
+pub mod model;
 mod penalty;
+#[cfg(not(feature = "planted-bugs"))]
 mod planted;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod prune;
 mod queries;
 mod run;
@@ -40,14 +48,6 @@ mod state;
 mod users;
 mod vm;
 mod work;
-pub mod certificate;
-pub mod commit;
-#[cfg(test)]
-pub mod draw;
-pub mod model;
-#[cfg(not(feature = "planted-bugs"))]
-#[cfg(feature = "planted-bugs")]
-pub mod planted;
 
 pub use batches::{child_range, item_range, level_nodes, root_level};
 pub use faults::*;
