@@ -25,7 +25,7 @@ pub struct Genesis {
     pub proof_system: ProofSystem,
     /// Where batches are posted.
     pub l1: L1,
-    /// The validators; exactly one is supported.
+    /// The validators, each once; exactly one is supported outside simulations.
     pub validators: Vec<GenesisValidator>,
     /// Balances, in strictly ascending order of account.
     #[serde(default)]
@@ -50,6 +50,8 @@ pub struct ProofSystem {
 pub enum Setup {
     /// Its trapdoor is known to everybody: for development only.
     Development,
+    /// There is none: proofs are declared, not made. For simulations only; no node runs such a chain.
+    Simulated,
 }
 
 /// Digest of the verifier's shape: 32 bytes in hexadecimal, or `unset`.
@@ -119,6 +121,9 @@ pub struct Allocation {
     pub balance: Amount,
 }
 
+/// Most validators of a simulated chain: as many as a certified list may name.
+pub const MAX_SIMULATED_VALIDATORS: usize = 64;
+
 /// Why a genesis cannot be used. The operator's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
@@ -143,6 +148,18 @@ pub enum GenesisError {
         /// How many are named.
         found: usize,
     },
+    /// Fewer than one or more than [`MAX_SIMULATED_VALIDATORS`] validators of a simulated chain.
+    #[error("a simulated chain has 1 to {MAX_SIMULATED_VALIDATORS} validators, {found} are named")]
+    SimulatedValidators {
+        /// How many are named.
+        found: usize,
+    },
+    /// A validator is named twice.
+    #[error("validator {0} is named twice")]
+    ValidatorTwice(Address),
+    /// Declared proofs have no shape that could be pinned.
+    #[error("a simulated proof system has no shape to pin")]
+    SimulatedShape,
     /// A validator without stake has no vote.
     #[error("validator {0} has no stake")]
     NoStake(Address),
@@ -206,6 +223,35 @@ impl Genesis {
         (sum < 1 << 127).then_some(sum)
     }
 
+    /// Whether proofs are declared instead of made. Only a simulation may run such a chain.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.proof_system.setup == Setup::Simulated
+    }
+
+    fn check_validators(&self) -> Result<(), GenesisError> {
+        let found = self.validators.len();
+        if self.is_simulated() {
+            if !(1..=MAX_SIMULATED_VALIDATORS).contains(&found) {
+                return Err(GenesisError::SimulatedValidators { found });
+            }
+            if self.proof_system.shape != ShapeDigest::Unset {
+                return Err(GenesisError::SimulatedShape);
+            }
+        } else if found != 1 {
+            return Err(GenesisError::Validators { found });
+        }
+        for (at, validator) in self.validators.iter().enumerate() {
+            if validator.stake.units() == 0 {
+                return Err(GenesisError::NoStake(validator.address));
+            }
+            if self.validators[..at].iter().any(|v| v.address == validator.address) {
+                return Err(GenesisError::ValidatorTwice(validator.address));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -218,12 +264,7 @@ impl Genesis {
         if self.admission_items == 0 {
             return Err(GenesisError::AdmissionItems);
         }
-        if self.validators.len() != 1 {
-            return Err(GenesisError::Validators { found: self.validators.len() });
-        }
-        if let Some(v) = self.validators.iter().find(|v| v.stake.units() == 0) {
-            return Err(GenesisError::NoStake(v.address));
-        }
+        self.check_validators()?;
         let mut before = None;
         for Allocation { account, .. } in &self.allocations {
             if is_system(account) {

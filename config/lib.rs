@@ -14,13 +14,15 @@ mod tests;
 
 pub use amount::{Amount, AmountError};
 pub use genesis::{
-    Allocation, Genesis, GenesisError, GenesisValidator, L1, ProofSystem, Setup, ShapeDigest, ShapeDigestError,
-    ValidGenesis,
+    Allocation, Genesis, GenesisError, GenesisValidator, L1, MAX_SIMULATED_VALIDATORS, ProofSystem, Setup, ShapeDigest,
+    ShapeDigestError, ValidGenesis,
 };
 pub use params::*;
 pub use validate::{ConfigError, Relation, TRANSFER_GAS, TRANSFER_SEGMENTS, ValidParams};
 
 /// The demonstration's chain: short deadlines, fast blocks, a penalty above what a new plugin holds.
 pub const DEMO: &str = include_str!("demo.toml");
+/// Where simulated worlds start from: a placeholder validator, which each world replaces.
+pub const SIMULATION: &str = include_str!("simulation.toml");
 /// A local development node.
 pub const LOCAL: &str = include_str!("local.toml");

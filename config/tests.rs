@@ -1,6 +1,9 @@
 //! Presets validate; every relation is refused with its name; unknown keys are errors.
 
-use crate::{Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, Params, Relation, ShapeDigest};
+use crate::{
+    Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, MAX_SIMULATED_VALIDATORS, Params, Relation, SIMULATION,
+    Setup, ShapeDigest,
+};
 
 fn demo() -> Genesis {
     Genesis::from_toml(DEMO).unwrap()
@@ -12,6 +15,40 @@ fn both_presets_validate_and_differ() {
     let local = Genesis::from_toml(LOCAL).unwrap().validate().unwrap();
     assert_ne!(demo.hash, local.hash);
     assert_ne!(demo.genesis.chain_id, local.genesis.chain_id);
+}
+
+#[test]
+fn only_a_simulated_chain_has_several_validators_and_no_preset_for_nodes_is_one() {
+    for preset in [DEMO, LOCAL] {
+        assert!(!Genesis::from_toml(preset).unwrap().is_simulated());
+    }
+    let with = |validators: usize| {
+        let mut genesis = Genesis::from_toml(SIMULATION).unwrap();
+        let one = genesis.validators[0].clone();
+        genesis.validators.clear();
+        for number in 1..=validators {
+            let mut validator = one.clone();
+            validator.address.0[18..].copy_from_slice(&(number as u16).to_be_bytes());
+            genesis.validators.push(validator);
+        }
+        genesis
+    };
+    assert!(with(1).is_simulated());
+    for validators in [1, 4, MAX_SIMULATED_VALIDATORS] {
+        with(validators).validate().unwrap();
+    }
+    for validators in [0, MAX_SIMULATED_VALIDATORS + 1] {
+        assert!(matches!(with(validators).validate(), Err(GenesisError::SimulatedValidators { .. })));
+    }
+    let mut real = with(4);
+    real.proof_system.setup = Setup::Development;
+    assert!(matches!(real.validate(), Err(GenesisError::Validators { found: 4 })));
+    let mut twice = with(4);
+    twice.validators[3].address = twice.validators[0].address;
+    assert!(matches!(twice.validate(), Err(GenesisError::ValidatorTwice(_))));
+    let mut pinned = with(1);
+    pinned.proof_system.shape = ShapeDigest::Is([7; 32].into());
+    assert!(matches!(pinned.validate(), Err(GenesisError::SimulatedShape)));
 }
 
 #[test]

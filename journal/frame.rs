@@ -236,6 +236,13 @@ impl<'a> RawFrame<'a> {
     }
 }
 
+/// The frame that is exactly these bytes and follows `before`.
+pub(crate) fn decode_frame(bytes: &[u8], before: &Head) -> Result<Frame, Damage> {
+    let raw = RawFrame::parse(bytes)?;
+    raw.check_after(before)?;
+    raw.to_frame()
+}
+
 /// Bytes of the events of a frame of `frame` bytes.
 pub(crate) fn payload_of(frame: usize) -> u64 {
     (frame - HEADER_BYTES - TRAILER_BYTES) as u64

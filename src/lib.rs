@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod actors;
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod headless;
@@ -13,5 +14,6 @@ pub mod node;
 pub mod params;
 pub mod proofs;
 pub mod rpc;
+pub mod sim;
 
 pub use crowdfold_batch as batch;

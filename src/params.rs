@@ -53,6 +53,9 @@ pub enum ParamsError {
         /// Of this program.
         found: B256,
     },
+    /// The chain's proofs are declared, not made; the operator wants `crowdfold sim`.
+    #[error("the genesis declares simulated proofs: there is nothing to prove or verify with")]
+    Simulated,
 }
 
 /// What proving on this chain needs. Takes seconds the first time.
@@ -60,13 +63,13 @@ pub enum ParamsError {
 /// # Errors
 /// [`ParamsError`].
 pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
+    let setup = setup(genesis)?;
     static CELL: OnceLock<Arc<ProofParams>> = OnceLock::new();
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
             info!("loading proof parameters");
-            let made =
-                quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup(genesis))?)))?;
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -79,13 +82,12 @@ pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
 /// # Errors
 /// [`ParamsError`].
 pub fn verifier(genesis: &ValidGenesis) -> Result<Arc<VerifierParams>, ParamsError> {
+    let setup = setup(genesis)?;
     static CELL: OnceLock<Arc<VerifierParams>> = OnceLock::new();
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
-            let made = quietly(|| {
-                Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup(genesis))?))
-            })?;
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -105,9 +107,10 @@ fn quietly<T>(make: impl FnOnce() -> T) -> T {
     made
 }
 
-fn setup(genesis: &ValidGenesis) -> Setup {
+fn setup(genesis: &ValidGenesis) -> Result<Setup, ParamsError> {
     match genesis.genesis.proof_system.setup {
-        SetupKind::Development => Setup::Development { digest: DEVELOPMENT_KEY },
+        SetupKind::Development => Ok(Setup::Development { digest: DEVELOPMENT_KEY }),
+        SetupKind::Simulated => Err(ParamsError::Simulated),
     }
 }
 

@@ -83,6 +83,7 @@ fn validator(args: &Args, genesis: &Genesis) -> Result<Signer, Failure> {
 fn classify(error: NodeError) -> Failure {
     match error {
         NodeError::NotValidator { .. }
+        | NodeError::Simulated
         | NodeError::OtherShape { .. }
         | NodeError::Bind { .. }
         | NodeError::Directory { .. } => Failure::Unusable(error.to_string()),

@@ -197,6 +197,12 @@ impl State {
         self.batches.iter().map(|(index, batch)| (*index, batch))
     }
 
+    /// The first batch that is not certified, whether it is closed yet or not.
+    #[must_use]
+    pub fn next_certified(&self) -> BatchIndex {
+        self.market.next_certified
+    }
+
     /// The batch to certify next, if it is proven.
     #[must_use]
     pub fn certifiable(&self) -> Option<BatchIndex> {

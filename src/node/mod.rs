@@ -15,7 +15,9 @@ mod assembly;
 mod event;
 mod handle;
 mod snapshot;
+pub mod tip;
 
+pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
 pub use handle::{Node, NodeConfig, NodeError, NodeHandle, run};
 pub use snapshot::{Committed, Snapshot};

@@ -83,6 +83,9 @@ pub enum AssembleError {
     /// Their numbers.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// Declared proofs do not make a file that anybody else could verify.
+    #[error("batches of simulated proofs are not written")]
+    Simulated,
 }
 
 /// Checks proofs. Called on blocking threads; pure.

@@ -6,12 +6,10 @@ use crowdfold_config::Genesis;
 use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
 use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
-use crowdfold_zk::tree::StateTree;
-use imbl::OrdMap;
 
 use crate::{
     node::{Committed, Snapshot},
-    rpc::{ChainIndex, index::IndexError, kernel_view::genesis_index},
+    rpc::index::IndexError,
 };
 
 /// Events read from the journal at a time.
@@ -148,6 +146,40 @@ impl LedgerCore {
         Ok(hash)
     }
 
+    /// The chain of a journal whose end this snapshot is, without reading the events before.
+    ///
+    /// Whoever calls vouches for the snapshot's content; only its place is checked.
+    ///
+    /// # Errors
+    /// [`LedgerError::Replay`]: the journal ends elsewhere.
+    pub fn resume(journal: Box<dyn JournalStore>, snapshot: Arc<Snapshot>) -> Result<Self, LedgerError> {
+        let (head, found) = (journal.head(), snapshot.state.events_head());
+        if head.hash != found || head.next != EventSeq(snapshot.event_count) {
+            let what = "event chain's head";
+            return Err(LedgerError::Replay { height: snapshot.height(), what, expected: head.hash, found });
+        }
+        Ok(Self { journal, snapshot, overlays: BTreeMap::new() })
+    }
+
+    /// Takes what executing a block on the last one gave elsewhere in this process.
+    ///
+    /// Whoever calls vouches for it; false when it is not of the last block.
+    pub fn adopt(&mut self, outcome: Outcome) -> bool {
+        let header = &outcome.block.header;
+        let state = &self.snapshot.state;
+        let fits = header.parent == state.head() && header.parent_events_head == state.events_head();
+        if fits {
+            self.keep(outcome);
+        }
+        fits
+    }
+
+    /// What a block that was executed on the last one would do.
+    #[must_use]
+    pub fn outcome(&self, hash: &B256) -> Option<&Outcome> {
+        self.overlays.get(hash)
+    }
+
     fn keep(&mut self, outcome: Outcome) {
         while self.overlays.len() >= OVERLAYS {
             self.overlays.pop_first();
@@ -165,12 +197,8 @@ impl LedgerCore {
         let head = self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?;
         self.overlays.clear();
         let mut next = (*self.snapshot).clone();
-        let before = next.state.tree().clone();
-        next.state = outcome.state;
-        next.event_count = head.next.0;
-        next.index.append(&outcome.block, &outcome.events)?;
-        keep_tree(&mut next.trees, &outcome.block, before);
-        drop_trees(&mut next.trees, &next.state, &next.index);
+        next.advance(&outcome.block, &outcome.events, outcome.state)?;
+        debug_assert_eq!(next.event_count, head.next.0);
         self.snapshot = Arc::new(next);
         Ok(Arc::new(Committed {
             block: Arc::new(outcome.block),
@@ -180,45 +208,21 @@ impl LedgerCore {
     }
 }
 
-/// Remembers the tree before a block that has items.
-fn keep_tree(trees: &mut OrdMap<Height, StateTree>, block: &Block, before: StateTree) {
-    if block.header.items > 0 {
-        trees.insert(block.header.height, before);
-    }
-}
-
-/// Forgets the trees before blocks all of whose items are aggregated: nobody needs their witnesses any more.
-fn drop_trees(trees: &mut OrdMap<Height, StateTree>, state: &State, index: &ChainIndex) {
-    while let Some((height, _)) = trees.get_min() {
-        let height = *height;
-        let Some(record) = index.block(height) else { return };
-        let (first, items) = (record.header.first_item.0, u64::from(record.header.items));
-        let is_done =
-            |i: u64| state.item(crowdfold_events::ItemIndex(i)).is_some_and(|x| x.stages.aggregated.is_some());
-        if !(first..first + items).all(is_done) {
-            return;
-        }
-        trees.remove(&height);
-    }
-}
-
 /// Applies a journal's events, block by block.
 struct Replay {
     at: EventSeq,
+    /// The chain after the last whole block.
+    snapshot: Snapshot,
+    /// The state after the last event.
     state: State,
-    index: ChainIndex,
-    trees: OrdMap<Height, StateTree>,
     /// Events of the block that is being read.
     block: Vec<Event>,
-    before: StateTree,
 }
 
 impl Replay {
     /// `state` is the kernel's state after the genesis event.
     fn new(state: State) -> Self {
-        let index = genesis_index(&state);
-        let before = state.tree().clone();
-        Self { at: EventSeq(0), state, index, trees: OrdMap::new(), block: Vec::new(), before }
+        Self { at: EventSeq(0), snapshot: Snapshot::genesis(state.clone()), state, block: Vec::new() }
     }
 
     fn event(&mut self, event: Event) -> Result<(), LedgerError> {
@@ -234,7 +238,7 @@ impl Replay {
                 };
             }
             Event::GenesisLoaded { .. } => return Err(LedgerError::Shape(at)),
-            Event::BlockDecided { .. } if self.block.is_empty() => self.before = self.state.tree().clone(),
+            Event::BlockDecided { .. } if self.block.is_empty() => {}
             _ if self.block.is_empty() => return Err(LedgerError::Shape(at)),
             _ => {}
         }
@@ -259,9 +263,7 @@ impl Replay {
         same("market root", header.market_root, *market_root)?;
         same("market root", header.market_root, self.state.market_root()?)?;
         let block = Block { header: (**header).clone(), body: (**body).clone() };
-        self.index.append(&block, &events)?;
-        keep_tree(&mut self.trees, &block, self.before.clone());
-        drop_trees(&mut self.trees, &self.state, &self.index);
+        self.snapshot.advance(&block, &events, self.state.clone())?;
         Ok(())
     }
 
@@ -269,6 +271,6 @@ impl Replay {
         if !self.block.is_empty() {
             return Err(LedgerError::Shape(self.at));
         }
-        Ok(Snapshot { state: self.state, index: self.index, trees: self.trees, event_count: self.at.0 })
+        Ok(self.snapshot)
     }
 }

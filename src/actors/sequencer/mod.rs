@@ -13,6 +13,7 @@
 //! pools refuse; the mailbox is bounded, so HTTP callers wait.
 
 mod consensus;
+mod core;
 mod mempool;
 mod messages;
 
@@ -23,14 +24,16 @@ use std::{
 
 use actix::prelude::*;
 use alloy_primitives::Bytes;
-use crowdfold_events::{Address, B256, Commit as Certificate, wire::Code};
+use crowdfold_events::{Address, B256, Commit as Certificate, EventSeq, Height};
 use crowdfold_execution::{Transaction, decode_transaction};
-use crowdfold_kernel::{Dropped, ProposalInput, TransactionFault};
+use crowdfold_journal::Head;
+use crowdfold_kernel::{Dropped, TransactionFault};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 pub use self::{
     consensus::{Consensus, ConsensusFault, SingleValidator},
+    core::SequencerCore,
     mempool::{Mempool, MempoolLimits},
     messages::MessagePool,
 };
@@ -39,7 +42,7 @@ use crate::{
         ledger::{Commit, Ledger, LedgerError, ProposalFault, Propose},
         session::messages::{Refusal, SubmitSystemMessage},
     },
-    node::{Committed, Snapshot},
+    node::{Committed, Snapshot, tip::TipKeeper},
     rpc::{TransactionSink, view::SubmitError},
 };
 
@@ -49,9 +52,6 @@ pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
-
-/// Pause after a proposal that failed, in milliseconds.
-const RETRY_MS: u64 = 1_000;
 
 /// Offers a decoded transaction to the mempool.
 #[derive(Debug, Message)]
@@ -73,21 +73,16 @@ pub struct Begin;
 #[rtype(result = "()")]
 pub struct Stop;
 
-/// See the module's header.
+/// The actor around [`SequencerCore`]; see the module's header.
 pub struct Sequencer {
     ledger: Addr<Ledger>,
     consensus: Box<dyn Consensus>,
-    snapshot: Arc<Snapshot>,
-    last_commit: Certificate,
-    transactions: Mempool,
-    messages: MessagePool,
+    core: SequencerCore,
     pool_view: watch::Sender<Mempool>,
     /// Told once what ends the node.
     fatal: mpsc::Sender<String>,
+    tips: TipKeeper,
     timer: Option<SpawnHandle>,
-    has_begun: bool,
-    is_building: bool,
-    is_stopping: bool,
     stopped: Vec<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -109,43 +104,21 @@ impl Sequencer {
         snapshot: Arc<Snapshot>,
         pool_view: watch::Sender<Mempool>,
         fatal: mpsc::Sender<String>,
+        tips: TipKeeper,
     ) -> Self {
         let last_commit = consensus.last_commit(&snapshot.state);
+        keep_tip(&tips, &snapshot, &last_commit);
         let transactions = pool_view.borrow().clone();
-        Self {
-            ledger,
-            consensus,
-            snapshot,
-            last_commit,
-            transactions,
-            messages: MessagePool::default(),
-            pool_view,
-            fatal,
-            timer: None,
-            has_begun: false,
-            is_building: false,
-            is_stopping: false,
-            stopped: Vec::new(),
-        }
-    }
-
-    /// When the next block is due, in milliseconds since the Unix epoch.
-    fn due_ms(&self) -> u64 {
-        let state = &self.snapshot.state;
-        let block = &state.parameters().block;
-        let has_work = !self.transactions.is_empty() || self.messages.is_urgent() || state.has_work();
-        let interval = if has_work { block.target_block_time_ms } else { block.idle_interval_ms };
-        state.time_ms().saturating_add(interval)
+        let core = SequencerCore::new(snapshot, last_commit, transactions);
+        Self { ledger, consensus, core, pool_view, fatal, tips, timer: None, stopped: Vec::new() }
     }
 
     fn schedule(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        if self.is_building || self.is_stopping || !self.has_begun {
-            return;
-        }
-        let delay = Duration::from_millis(self.due_ms().saturating_sub(now_ms()).max(1));
+        let Some(due) = self.core.due_ms() else { return };
+        let delay = Duration::from_millis(due.saturating_sub(now_ms()).max(1));
         self.timer = Some(ctx.run_later(delay, |actor, ctx| {
             actor.timer = None;
             actor.build(ctx);
@@ -153,19 +126,8 @@ impl Sequencer {
     }
 
     fn build(&mut self, ctx: &mut Context<Self>) {
-        if self.is_building || self.is_stopping {
-            return;
-        }
-        self.is_building = true;
-        let state = self.snapshot.state.clone();
-        let least = state.time_ms().saturating_add(state.parameters().block.min_block_time_ms);
-        let input = ProposalInput {
-            time_ms: now_ms().max(least),
-            proposer: self.consensus.proposer(),
-            transactions: self.transactions.candidates(&state),
-            messages: self.messages.candidates(&state),
-            last_commit: self.last_commit.clone(),
-        };
+        let state = self.core.snapshot().state.clone();
+        let Some(input) = self.core.build(now_ms(), self.consensus.proposer()) else { return };
         let ledger = self.ledger.clone();
         let proposed = ledger.send(Propose(input)).into_actor(self);
         let attempt = proposed.then(move |proposed, actor, _| {
@@ -195,16 +157,15 @@ impl Sequencer {
     }
 
     fn built(&mut self, attempt: Attempt, ctx: &mut Context<Self>) {
-        self.is_building = false;
         match attempt {
-            Attempt::Committed { committed, certificate, dropped } => self.committed(&committed, certificate, &dropped),
+            Attempt::Committed { committed, certificate, dropped } => {
+                keep_tip(&self.tips, &committed.snapshot, &certificate);
+                self.core.committed(committed.snapshot.clone(), certificate, &dropped);
+                self.pool_view.send_replace(self.core.transactions().clone());
+            }
             Attempt::Proposal(fault @ ProposalFault::Block(_)) => {
                 tracing::error!(%fault, "no block can be built");
-                self.timer = Some(ctx.run_later(Duration::from_millis(RETRY_MS), |actor, ctx| {
-                    actor.timer = None;
-                    actor.build(ctx);
-                }));
-                return self.release();
+                self.core.failed(now_ms());
             }
             Attempt::Proposal(fault) => self.end(fault.to_string()),
             Attempt::Consensus(fault) => self.end(fault.to_string()),
@@ -215,39 +176,32 @@ impl Sequencer {
         self.schedule(ctx);
     }
 
-    fn committed(&mut self, committed: &Committed, certificate: Certificate, dropped: &[Dropped]) {
-        self.snapshot = committed.snapshot.clone();
-        self.last_commit = certificate;
-        for dropped in dropped {
-            match dropped {
-                Dropped::Transaction { hash, fault } if !fault.is_temporary() => {
-                    tracing::info!(%hash, %fault, "a transaction leaves the pool");
-                    self.transactions.remove(hash);
-                }
-                Dropped::Message { hash, fault, .. } if !fault.is_temporary() => {
-                    tracing::info!(%hash, %fault, "a message leaves the pool");
-                    self.messages.remove(hash);
-                }
-                _ => {}
-            }
-        }
-        self.transactions.advance(&self.snapshot.state);
-        self.messages.advance(&self.snapshot.state);
-        self.pool_view.send_replace(self.transactions.clone());
-    }
-
     /// Nothing can be committed any more: the node has to stop.
     fn end(&mut self, why: String) {
         tracing::error!(why, "the sequencer stops");
-        self.is_stopping = true;
+        self.core.failed(now_ms());
+        self.core.stop();
         // A full channel means that the node knows already.
         self.fatal.try_send(why).unwrap_or_default();
     }
 
+    /// Answers who waits for the end, once no block is in the making.
     fn release(&mut self) {
-        if self.is_stopping {
+        if self.core.is_stopping() {
             self.stopped.drain(..).for_each(|waiting| waiting.send(()).unwrap_or_default());
         }
+    }
+}
+
+/// Keeps what certifies the last block beside the journal. A failure costs no
+/// more than that: the chain does not depend on it, and the next block tries again.
+fn keep_tip(tips: &TipKeeper, snapshot: &Snapshot, commit: &Certificate) {
+    if snapshot.height() == Height(0) {
+        return;
+    }
+    let head = Head { next: EventSeq(snapshot.event_count()), hash: snapshot.state.events_head() };
+    if let Err(fault) = tips.keep(commit, head) {
+        tracing::warn!(%fault, "the last block's commit is not kept");
     }
 }
 
@@ -263,7 +217,7 @@ impl Handler<Begin> for Sequencer {
     type Result = ();
 
     fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
-        self.has_begun = true;
+        self.core.begin();
         self.schedule(ctx);
     }
 }
@@ -276,8 +230,8 @@ impl Handler<SubmitTransaction> for Sequencer {
         SubmitTransaction { transaction, raw }: SubmitTransaction,
         ctx: &mut Self::Context,
     ) -> Self::Result {
-        let hash = self.transactions.insert(*transaction, raw, &self.snapshot.state)?;
-        self.pool_view.send_replace(self.transactions.clone());
+        let hash = self.core.submit_transaction(*transaction, raw)?;
+        self.pool_view.send_replace(self.core.transactions().clone());
         self.schedule(ctx);
         Ok(hash)
     }
@@ -288,11 +242,7 @@ impl Handler<SubmitSystemMessage> for Sequencer {
 
     fn handle(&mut self, submitted: SubmitSystemMessage, ctx: &mut Self::Context) -> Self::Result {
         let SubmitSystemMessage { plugin, digest, message } = submitted;
-        if self.is_stopping {
-            return Err(Refusal { code: Code::Unavailable, reason: 0 });
-        }
-        let (state, index) = (&self.snapshot.state, &self.snapshot.index);
-        self.messages.insert(plugin, digest, message, state, index).map_err(|code| Refusal { code, reason: 0 })?;
+        self.core.submit_message(plugin, digest, message).map_err(|code| Refusal { code, reason: 0 })?;
         self.schedule(ctx);
         Ok(())
     }
@@ -302,11 +252,12 @@ impl Handler<Stop> for Sequencer {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-        self.is_stopping = true;
+        let is_building = self.core.is_building();
+        self.core.stop();
         self.schedule(ctx);
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.stopped.push(sender);
-        if !self.is_building {
+        if !is_building {
             self.release();
         }
         Box::pin(async move { receiver.await.unwrap_or_default() })

@@ -7,53 +7,36 @@
 //! ```
 //!
 //! It decides nothing about the chain: the kernel asks the remembered verdict
-//! when the message that names the proof is in a block. Its work is bounded:
-//! at most [`QUEUE`] proofs wait, [`PER_PLUGIN`] of one plugin, and a plugin
-//! whose proofs are invalid waits longer after each, whatever session it uses.
+//! when the message that names the proof is in a block. Its work is bounded,
+//! see [`GateCore`].
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod core;
+
+use std::{sync::Arc, time::Instant};
 
 use actix::prelude::*;
-use crowdfold_events::{Address, wire::Code};
-use crowdfold_kernel::{ProofFault, Work, model::TaskStatus};
+use crowdfold_events::wire::Code;
+use crowdfold_kernel::{ProofFault, Work};
 use tokio::sync::{Semaphore, broadcast, watch};
 
+pub use self::core::{GateCore, PER_PLUGIN, QUEUE, Upload};
 use crate::{
     actors::{sequencer::now_ms, session::messages::ProofReceived},
     node::{NodeEvent, ProofCheck, Snapshot},
-    proofs::{CheckTimes, MAX_PROOF_BYTES, Verifier},
+    proofs::{CheckTimes, Verifier},
 };
 
-/// Proofs that may wait or be in verification.
-pub const QUEUE: usize = 64;
-/// Proofs of one plugin that may wait or be in verification.
-pub const PER_PLUGIN: usize = 4;
 /// Proofs verified at the same time.
 const LANES: usize = 2;
-/// Pause after a first invalid proof; doubles with each up to 2^10.
-const PAUSE: Duration = Duration::from_secs(2);
-/// Plugins whose record is kept.
-const RECORDS: usize = 4096;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
-    pending: usize,
-    invalid: u32,
-    closed_until: Option<Instant>,
-}
-
-/// See the module's header.
+/// The actor around [`GateCore`]; see the module's header.
 pub struct Gate {
+    core: GateCore,
     verifier: Verifier,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     events: broadcast::Sender<NodeEvent>,
     lanes: Arc<Semaphore>,
-    pending: usize,
-    records: BTreeMap<Address, Record>,
+    started: Instant,
 }
 
 impl Gate {
@@ -65,44 +48,20 @@ impl Gate {
         events: broadcast::Sender<NodeEvent>,
     ) -> Self {
         let lanes = Arc::new(Semaphore::new(LANES));
-        Self { verifier, snapshots, events, lanes, pending: 0, records: BTreeMap::new() }
+        Self { core: GateCore::default(), verifier, snapshots, events, lanes, started: Instant::now() }
+    }
+
+    /// Milliseconds of a clock that never goes back.
+    fn clock_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// All that costs nothing: what is to be proven, or why the bytes are not even looked at.
     fn admit(&mut self, received: &ProofReceived) -> Result<Work, Code> {
-        if received.bytes.len() > MAX_PROOF_BYTES {
-            return Err(Code::ProofTooLong);
-        }
-        let snapshot = self.snapshots.borrow().clone();
-        let state = &snapshot.state;
-        let task = state.task(received.task).ok_or(Code::TaskNotOpen)?;
-        match &task.status {
-            TaskStatus::Assigned(assignment) if assignment.plugin == received.plugin => {}
-            TaskStatus::Quarantined { .. } if state.plugin(&received.plugin).is_some() => {}
-            TaskStatus::Done { .. } | TaskStatus::Lapsed => return Err(Code::Late),
-            _ if task.failed.contains(&received.plugin) => return Err(Code::Late),
-            _ => return Err(Code::TaskNotOpen),
-        }
-        let record = self.records.get(&received.plugin).copied().unwrap_or_default();
-        if record.closed_until.is_some_and(|until| Instant::now() < until) {
-            return Err(Code::UploadBackoff);
-        }
-        let work = state.work(received.task, received.plugin).ok_or(Code::TaskNotOpen)?;
-        if let Some(Err(_)) = self.verifier.verdicts().get(&work, &received.proof_hash) {
-            return Err(Code::ProofInvalid);
-        }
-        if self.pending >= QUEUE || record.pending >= PER_PLUGIN {
-            return Err(Code::Busy);
-        }
-        Ok(work)
-    }
-
-    fn record(&mut self, plugin: Address) -> &mut Record {
-        if self.records.len() >= RECORDS && !self.records.contains_key(&plugin) {
-            let now = Instant::now();
-            self.records.retain(|_, r| r.pending > 0 || r.closed_until.is_some_and(|until| now < until));
-        }
-        self.records.entry(plugin).or_default()
+        let ProofReceived { plugin, task, proof_hash, ref bytes } = *received;
+        let upload = Upload { plugin, task, proof_hash, bytes: bytes.len() };
+        let (now, snapshot) = (self.clock_ms(), self.snapshots.borrow().clone());
+        self.core.admit(now, &upload, &snapshot.state, self.verifier.verdicts())
     }
 
     fn tell(&self, received: &ProofReceived, submitted_at_ms: u64, result: Result<CheckTimes, Code>) {
@@ -119,23 +78,6 @@ impl Gate {
         };
         // Nobody may be watching.
         self.events.send(NodeEvent::Checked(check)).unwrap_or_default();
-    }
-
-    fn checked(&mut self, plugin: Address, result: Result<CheckTimes, Code>) {
-        self.pending -= 1;
-        let record = self.record(plugin);
-        record.pending = record.pending.saturating_sub(1);
-        match result {
-            Ok(_) => {
-                record.invalid = 0;
-                record.closed_until = None;
-            }
-            Err(Code::ProofInvalid) => {
-                record.closed_until = Some(Instant::now() + PAUSE * (1 << record.invalid.min(10)));
-                record.invalid += 1;
-            }
-            Err(_) => {}
-        }
     }
 }
 
@@ -183,8 +125,6 @@ impl Handler<ProofReceived> for Gate {
                 return Box::pin(fut::ready(Err(code)));
             }
         };
-        self.pending += 1;
-        self.record(received.plugin).pending += 1;
         let (verifier, lanes) = (self.verifier.clone(), self.lanes.clone());
         let upload = received.clone();
         let checked = async move {
@@ -196,7 +136,7 @@ impl Handler<ProofReceived> for Gate {
             })
         };
         Box::pin(checked.into_actor(self).map(move |result, gate, _| {
-            gate.checked(received.plugin, result);
+            gate.core.checked(gate.clock_ms(), received.plugin, result.map(|_| ()));
             gate.tell(&received, submitted_at_ms, result);
             result.map(|_| ())
         }))

@@ -10,17 +10,18 @@
 //! there. After a restart what is missing is made up for. Batches are
 //! certified in order. Posting to L1 is [`post`], which is not built.
 
+mod core;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use actix::prelude::*;
-use crowdfold_events::{
-    BatchIndex, CommitSignature, Event, Message as SystemMessage, MessageBody, Signer, SigningDomain,
-};
+use crowdfold_events::{BatchIndex, CommitSignature, Event, MessageBody, Signer};
 use tokio::sync::broadcast;
 
+pub use self::core::{Act, SubmitterCore};
 use crate::{
     actors::{
         aggregator::{Aggregator, AssembleBatch},
@@ -54,16 +55,14 @@ pub fn batch_path(dir: &Path, batch: BatchIndex) -> PathBuf {
     dir.join(format!("{batch}.cfb"))
 }
 
-/// See the module's header.
+/// The actor around [`SubmitterCore`]; see the module's header.
 pub struct Submitter {
-    signer: Signer,
+    core: SubmitterCore,
     dir: PathBuf,
     sequencer: Addr<Sequencer>,
     aggregator: Addr<Aggregator>,
     events: broadcast::Sender<NodeEvent>,
     snapshot: Arc<Snapshot>,
-    /// The batch whose certificate is on its way, and the sequence of its message.
-    certifying: Option<(BatchIndex, u64)>,
 }
 
 impl Submitter {
@@ -78,40 +77,23 @@ impl Submitter {
         events: broadcast::Sender<NodeEvent>,
         snapshot: Arc<Snapshot>,
     ) -> Self {
-        Self { signer, dir, sequencer, aggregator, events, snapshot, certifying: None }
-    }
-
-    /// This validator's certificate of a proven batch.
-    fn certificate(&self, batch: BatchIndex) -> Option<Vec<CommitSignature>> {
-        let digest = self.snapshot.state.certificate_digest(batch)?;
-        let signature = self.signer.sign(&digest).to_vec();
-        Some(vec![CommitSignature { validator: self.signer.address(), signature }])
+        Self { core: SubmitterCore::new(signer), dir, sequencer, aggregator, events, snapshot }
     }
 
     /// Submits the certificate of the next batch, once.
     fn certify(&mut self, ctx: &mut Context<Self>) {
-        let state = &self.snapshot.state;
-        let Some(batch) = state.certifiable() else { return };
-        let own = self.signer.address();
-        let used = state.account_info(&own).sequence;
-        // Its message may have been refused or lost; a used sequence says so.
-        if self.certifying.is_some_and(|(certifying, sequence)| certifying == batch && sequence > used) {
-            return;
+        for act in self.core.step(&self.snapshot.state) {
+            // There is no other validator to share a signature with.
+            let Act::Submit { batch, digest, message } = act else { continue };
+            let plugin = self.core.validator();
+            let sent = self.sequencer.send(SubmitSystemMessage { plugin, digest, message }).into_actor(self);
+            ctx.spawn(sent.map(move |answer, actor, _| {
+                if !matches!(answer, Ok(Ok(()))) {
+                    tracing::warn!(%batch, ?answer, "the certificate was not taken, the next block tries again");
+                    actor.core.refused(batch);
+                }
+            }));
         }
-        let Some(signatures) = self.certificate(batch) else { return };
-        let sequence = used.saturating_add(1);
-        let domain = SigningDomain::new(state.genesis().chain_id, state.genesis_hash());
-        let message = SystemMessage { sequence, body: MessageBody::CertifyBatch { batch, signatures } };
-        let digest = domain.message(&message);
-        let message = self.signer.sign_message(&domain, message);
-        self.certifying = Some((batch, sequence));
-        let sent = self.sequencer.send(SubmitSystemMessage { plugin: own, digest, message }).into_actor(self);
-        ctx.spawn(sent.map(move |answer, actor, _| {
-            if !matches!(answer, Ok(Ok(()))) {
-                tracing::warn!(%batch, ?answer, "the certificate was not taken, the next block tries again");
-                actor.certifying = None;
-            }
-        }));
     }
 
     /// Writes a certified batch's file, if it is not there.
@@ -148,8 +130,8 @@ impl Actor for Submitter {
         let certified: Vec<BatchIndex> =
             self.snapshot.state.batches().filter(|(_, b)| b.certified.is_some()).map(|(index, _)| index).collect();
         for batch in certified {
-            if let Some(certificate) = self.certificate(batch) {
-                self.write(batch, certificate, ctx);
+            if let Some(signature) = self.core.sign(&self.snapshot.state, batch) {
+                self.write(batch, vec![signature], ctx);
             }
         }
         self.certify(ctx);

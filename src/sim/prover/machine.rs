@@ -1,0 +1,196 @@
+//! A simulated machine that runs a prover's core.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Bytes;
+use crowdfold_events::{B256, Signer, TaskId};
+use crowdfold_prover::{ProverConfig, ProverCore, WorkError};
+
+use super::Behaviour;
+use crate::{
+    proofs::SimulatedChecker,
+    sim::{
+        faults::{FaultKind, FaultPlan},
+        random::{Seed, Stream},
+    },
+};
+
+/// Fastest and slowest machine, in milliseconds per segment.
+const MS_PER_SEGMENT: (u64, u64) = (3_000, 10_000);
+/// By how much a slow plugin is slower than it believes.
+const SLOWER: u64 = 12;
+/// Folding proofs costs so much less than making them.
+const FOLD_FASTER: u64 = 8;
+
+/// What becomes of work that a core has asked for.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// It ends after so many milliseconds.
+    Ends {
+        /// How long it takes.
+        in_ms: u64,
+        /// What comes out.
+        result: Result<Vec<u8>, WorkError>,
+        /// The fault that this is.
+        fault: Option<FaultKind>,
+    },
+    /// It never ends.
+    Never(FaultKind),
+}
+
+/// A prover by number.
+pub struct Prover {
+    /// Its key.
+    pub signer: Signer,
+    /// What it is up to.
+    pub behaviour: Behaviour,
+    /// The process; `None` while there is none.
+    pub core: Option<ProverCore>,
+    /// Counts the processes.
+    pub life: u32,
+    /// Its connection, as far as it knows.
+    pub connection: Option<u64>,
+    /// When it is woken next.
+    pub wake_ms: u64,
+    /// When it dies for good.
+    pub dies_ms: Option<u64>,
+    ms_per_segment: u64,
+    luck: Stream,
+    seed: u64,
+}
+
+impl Prover {
+    /// Plugin `number` of a world; the first is always honest, so that a world never lacks one.
+    #[must_use]
+    pub fn new(seed: Seed, number: u64, signer: Signer, plan: &FaultPlan, duration_ms: u64) -> Self {
+        let mut luck = seed.stream("plugin", number);
+        let ms_per_segment = luck.between(MS_PER_SEGMENT.0, MS_PER_SEGMENT.1);
+        let kinds = [
+            (FaultKind::SlowPlugin, Behaviour::Slow),
+            (FaultKind::DeadPlugin, Behaviour::Dead),
+            (FaultKind::LazyPlugin, Behaviour::Lazy),
+            (FaultKind::LyingPlugin, Behaviour::Liar),
+            (FaultKind::StealingPlugin, Behaviour::Thief),
+        ];
+        // One stream for each kind: taking a kind out leaves the others' plugins as they were.
+        let is = |kind: FaultKind| {
+            let chance = plan.per_million(kind, 80_000);
+            seed.stream(kind.name(), number).chance(chance)
+        };
+        let found = kinds.into_iter().filter(|_| number > 0).find(|(kind, _)| is(*kind));
+        let behaviour = found.map_or(Behaviour::Honest, |(_, behaviour)| behaviour);
+        let dies_ms = (behaviour == Behaviour::Dead).then(|| luck.between(duration_ms / 10, duration_ms / 2));
+        let (core, connection) = (None, None);
+        Self {
+            signer,
+            behaviour,
+            core,
+            life: 0,
+            connection,
+            wake_ms: u64::MAX,
+            dies_ms,
+            ms_per_segment,
+            luck,
+            seed: number,
+        }
+    }
+
+    /// Starts the process anew; it remembers its key only.
+    pub fn start(&mut self, now_ms: u64) {
+        self.life += 1;
+        self.connection = None;
+        self.wake_ms = u64::MAX;
+        let config = ProverConfig {
+            agent: "crowdfold simulation".to_owned(),
+            lanes: 1,
+            expected: None,
+            ms_per_segment: Some(self.ms_per_segment),
+            seed: self.seed << 16 | u64::from(self.life),
+            registers: true,
+        };
+        self.core = Some(ProverCore::new(config, self.signer.clone(), now_ms));
+    }
+
+    /// The process is gone.
+    pub fn crash(&mut self) {
+        self.life += 1;
+        self.core = None;
+        self.connection = None;
+        self.wake_ms = u64::MAX;
+    }
+
+    /// What becomes of a piece of work. `others` are the newest proofs of others.
+    pub fn work(&mut self, package: &Bytes, segments: u32, is_fold: bool, others: &Newest) -> Work {
+        let whole = u64::from(segments) * self.ms_per_segment;
+        let in_ms = self.luck.between(whole * 9 / 10, whole) / if is_fold { FOLD_FASTER } else { 1 };
+        let honest = SimulatedChecker::prove(package).ok_or_else(|| WorkError::BadPackage("not a digest".to_owned()));
+        match self.behaviour {
+            Behaviour::Honest | Behaviour::Dead => Work::Ends { in_ms, result: honest, fault: None },
+            Behaviour::Slow => Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) },
+            Behaviour::Lazy => Work::Never(FaultKind::LazyPlugin),
+            Behaviour::Liar => {
+                let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
+                let result = lie.ok_or(WorkError::Cancelled);
+                Work::Ends { in_ms: 1_000, result, fault: Some(FaultKind::LyingPlugin) }
+            }
+            Behaviour::Thief => match others.by_another(&self.signer.address()) {
+                Some(stolen) => Work::Ends { in_ms: 1_000, result: Ok(stolen), fault: Some(FaultKind::StealingPlugin) },
+                None => Work::Never(FaultKind::StealingPlugin),
+            },
+        }
+    }
+
+    /// From now on it does what it should.
+    pub fn heal(&mut self) {
+        self.behaviour = Behaviour::Honest;
+    }
+}
+
+/// The newest verified proof of each plugin: what a thief can get hold of.
+#[derive(Clone, Debug, Default)]
+pub struct Newest {
+    by: BTreeMap<crowdfold_events::Address, Bytes>,
+    last: Vec<crowdfold_events::Address>,
+}
+
+impl Newest {
+    /// A plugin's proof was verified.
+    pub fn put(&mut self, plugin: crowdfold_events::Address, proof: Bytes) {
+        self.by.insert(plugin, proof);
+        self.last.retain(|p| *p != plugin);
+        self.last.push(plugin);
+        if self.last.len() > 2 {
+            let oldest = self.last.remove(0);
+            self.by.remove(&oldest);
+        }
+    }
+
+    fn by_another(&self, than: &crowdfold_events::Address) -> Option<Vec<u8>> {
+        let other = self.last.iter().rev().find(|p| *p != than)?;
+        self.by.get(other).map(|proof| proof.to_vec())
+    }
+}
+
+/// A piece of work that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The task.
+    pub task: TaskId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What will come out.
+    pub result: Result<Vec<u8>, WorkError>,
+    /// The fault that this is, counted when it comes out.
+    pub fault: Option<FaultKind>,
+}
+
+/// Hash of a registration's block with its nonce.
+#[derive(Clone, Copy, Debug)]
+pub struct Solved {
+    /// The block.
+    pub height: crowdfold_events::Height,
+    /// The nonce.
+    pub nonce: u64,
+    /// Hash of the block, for the record.
+    pub block_hash: B256,
+}

@@ -1,0 +1,226 @@
+//! Executing and committing blocks, and who is told.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, keccak256};
+use crowdfold_events::{Block, Event, Height};
+
+use super::{
+    Happening, World,
+    node::{Conduct, Oracle},
+};
+use crate::{
+    actors::{ledger::LedgerError, submitter},
+    sim::{
+        consensus::{Decision, Message},
+        disk::AppendFault,
+        faults::FaultKind,
+        network::Peer,
+        observe::{Committed, End, ValidatorEnd},
+    },
+};
+
+/// Time until a validator whose disk failed is started again.
+const DISK_DOWN_MS: u64 = 15_000;
+
+impl World {
+    /// Executes a block on a validator's last one; whether it is valid.
+    pub(super) fn execute(&mut self, validator: usize, block: &Block) -> bool {
+        let hash = block.hash();
+        let found = &mut self.validators[validator];
+        let Some(node) = &mut found.node else { return false };
+        if node.ledger.outcome(&hash).is_some() {
+            return true;
+        }
+        let head = node.ledger.snapshot().state.events_head();
+        let known = self.memo.outcome(head, hash);
+        if let Some(outcome) = &known
+            && !self.memo.is_due()
+            && node.ledger.adopt(outcome.as_ref().clone())
+        {
+            return true;
+        }
+        let oracle = Oracle { disk: &found.disk, verdicts: &node.verdicts };
+        if let Err(fault) = node.ledger.execute(block, &oracle) {
+            self.broken("execution", validator, fault);
+            return false;
+        }
+        let Some(outcome) = node.ledger.outcome(&hash) else { return false };
+        match known {
+            Some(known) if known.events != outcome.events || known.state != outcome.state => {
+                self.broken("execution", validator, "executing a block again gives something else");
+                return false;
+            }
+            Some(_) => {}
+            None => self.memo.keep_outcome(head, Arc::new(outcome.clone())),
+        }
+        true
+    }
+
+    /// Makes a decided block durable, then tells everybody inside.
+    pub(super) fn commit(&mut self, validator: usize, decision: &Decision) {
+        let (now_ms, hash) = (self.now_ms, decision.block.hash());
+        let found = &mut self.validators[validator];
+        if found.lies > 0 {
+            found.lies -= 1;
+            found.disk.arm(AppendFault::Lie);
+        }
+        let Some(node) = &mut found.node else { return };
+        let before = node.ledger.snapshot().clone();
+        let committed = match node.ledger.commit(&hash) {
+            Ok(committed) => committed,
+            Err(LedgerError::Journal(crowdfold_journal::JournalError::Io { .. })) => {
+                if !found.disk.is_torn() {
+                    self.counts.add(FaultKind::FailedSync);
+                }
+                return self.crash_validator(validator, DISK_DOWN_MS);
+            }
+            Err(fault) => return self.broken("commit", validator, fault),
+        };
+        let state = &committed.snapshot.state;
+        node.consensus.committed(now_ms, state);
+        let dropped = match node.dropped.take() {
+            Some((of, dropped)) if of == hash => dropped,
+            _ => Vec::new(),
+        };
+        node.sequencer.committed(committed.snapshot.clone(), decision.commit.clone(), &dropped);
+        let acts = node.assigner.committed(&committed);
+        self.memo.keep_snapshot(committed.snapshot.clone());
+
+        let height = committed.snapshot.height();
+        let is_first = height > self.tip;
+        if is_first {
+            self.tip = height;
+            self.block_events.insert(height.0, crowdfold_events::EventSeq(before.event_count()));
+            self.sum(&committed.events);
+        }
+        let seen = Committed {
+            validator,
+            now_ms,
+            is_first,
+            before: &before.state,
+            block: &committed.block,
+            commit: &decision.commit,
+            events: &committed.events,
+            after: state,
+        };
+        for checker in &mut self.checkers {
+            if let Err(violation) = checker.committed(&seen) {
+                self.failure.get_or_insert(violation);
+            }
+        }
+        self.assign(validator, acts);
+        self.certify(validator);
+        if validator == self.gateway() {
+            let wants_more = self.healed_at.is_none();
+            let sending = self.users.block(now_ms, &committed.snapshot.state, wants_more);
+            for sent in sending {
+                for at_ms in self.datagram(Peer::Users, Peer::Validator(validator)).into_iter().flatten() {
+                    self.queue.put(at_ms + sent.in_ms, Happening::Transaction { raw: sent.raw.clone() });
+                }
+            }
+        }
+        if self.validators[validator].lies == 0 && self.validators[validator].disk.has_lied() {
+            // The power goes when the disk has lied for a while.
+            self.crash_validator(validator, DISK_DOWN_MS);
+        }
+    }
+
+    fn sum(&mut self, events: &[Event]) {
+        self.sums.events += events.len() as u64;
+        for event in events {
+            match event {
+                Event::TransactionExecuted { .. } => self.sums.transactions += 1,
+                Event::ProofAccepted { .. } => self.sums.proofs += 1,
+                Event::AggregateAccepted { .. } => self.sums.aggregates += 1,
+                Event::PenaltyCharged { .. } => self.sums.penalties += 1,
+                Event::BatchCertified { .. } => self.sums.batches += 1,
+                Event::MessageAccepted { .. } | Event::MessageRefused { .. } => self.sums.messages += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// Does what a validator's submitter asks for.
+    pub(super) fn certify(&mut self, validator: usize) {
+        let found = &mut self.validators[validator];
+        let Some(node) = &mut found.node else { return };
+        let acts = node.submitter.step(&node.ledger.snapshot().state);
+        for act in acts {
+            match act {
+                submitter::Act::Share { batch, signature } => {
+                    if self.validators[validator].conduct == Conduct::Withholding {
+                        self.counts.add(FaultKind::WithholdingValidator);
+                        continue;
+                    }
+                    let message = Message::Certificate { batch, signature };
+                    self.broadcast(validator, &message);
+                }
+                submitter::Act::Submit { batch, digest, message } => {
+                    if validator != self.gateway() {
+                        continue;
+                    }
+                    let own = self.validators[validator].signer.address();
+                    if let Some(node) = &mut self.validators[validator].node
+                        && node.sequencer.submit_message(own, digest, message).is_err()
+                    {
+                        node.submitter.refused(batch);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is left to do: everybody is up and agrees, all transactions are in
+    /// blocks, proven and certified.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let Some(first) = self.validators.first().and_then(|v| v.node.as_ref()) else { return false };
+        let state = &first.ledger.snapshot().state;
+        let agree = self.validators.iter().all(|v| {
+            v.node.as_ref().is_some_and(|node| node.ledger.snapshot().state.events_head() == state.events_head())
+        });
+        agree && self.users.pending() == 0 && !state.has_work() && state.height() >= self.tip
+    }
+
+    /// Asks the checkers about the end.
+    pub(super) fn finish(&mut self) {
+        let (healed_at_ms, healed_at) = self.healed_at.unwrap_or((self.now_ms, self.tip));
+        let mut ends = Vec::new();
+        let hashes: Vec<B256> = self.validators.iter().map(|v| hash_of(&v.disk)).collect();
+        for (validator, journal_hash) in self.validators.iter().zip(hashes) {
+            let Some(node) = &validator.node else { continue };
+            ends.push(ValidatorEnd {
+                state: &node.ledger.snapshot().state,
+                journal_hash,
+                pooled_transactions: node.sequencer.transactions().len(),
+                pooled_messages: 0,
+            });
+        }
+        let end = End {
+            now_ms: self.now_ms,
+            healed_at_ms,
+            healed_at,
+            cast: &self.cast,
+            validators: ends,
+            faults: &self.counts,
+            acknowledged: self.users.acknowledged(),
+        };
+        for checker in &mut self.checkers {
+            if let Err(violation) = checker.end(&end) {
+                self.failure.get_or_insert(violation);
+            }
+        }
+        self.is_over = true;
+    }
+
+    /// Height of the lowest validator that is up.
+    pub(super) fn lowest(&self) -> Height {
+        let heights = self.validators.iter().filter_map(|v| Some(v.node.as_ref()?.ledger.snapshot().height()));
+        heights.min().unwrap_or_default()
+    }
+}
+
+/// Hash of all bytes of a journal; zero when it cannot be read.
+pub(super) fn hash_of(disk: &crate::sim::disk::Disk) -> B256 {
+    disk.journal_bytes().map(keccak256).unwrap_or_default()
+}
