@@ -257,3 +257,28 @@ fn a_missing_file_is_named() {
         assert!(open(other.path()).is_err());
     }
 }
+
+#[test]
+fn any_missing_file_is_mended_from_a_backup_or_an_export() {
+    let whole = whole();
+    let journal = whole.dir.path().join("journal");
+    for name in files(&journal).iter().map(|path| inside(path, &journal)) {
+        for from in [RepairSource::Directory(whole.backup.clone()), RepairSource::Export(whole.export_file.clone())] {
+            let dir = scratch();
+            let dir = dir.path().join("journal");
+            copy(&journal, &dir);
+            fs::remove_file(dir.join(&name)).unwrap();
+            let found = verify(&dir, &mut |_, _| ()).unwrap();
+            if name.starts_with("snapshots")
+                || name.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"snap."))
+            {
+                continue;
+            }
+            assert!(!found.is_good(), "{name:?}");
+            let report = repair(&dir, Some(&from), &mut |_, _| ()).unwrap_or_else(|e| panic!("{name:?}: {e}"));
+            assert_eq!(report.head, whole.head);
+            assert_eq!(exported(&dir).as_ref(), Ok(&whole.export), "{name:?}");
+            assert_eq!(open(&dir).unwrap().head(), whole.head);
+        }
+    }
+}
