@@ -4,7 +4,9 @@
 mod checkpoint;
 mod conformance;
 mod damage;
+mod faults;
 mod faulty;
+mod following;
 mod hostile;
 mod kill9;
 mod merkle_file;
