@@ -1,0 +1,4 @@
+//! `crowdfold journal …` as it is called: results, words, JSON, exit codes.
+
+mod fixture;
+mod verify;
