@@ -218,7 +218,8 @@ fn the_first_bad_frame_and_what_is_left_are_named() {
     assert_eq!(ranges.last().unwrap()["last"], chain().events.len() - 1);
     for range in ranges {
         let span = format!("{}..{}", range["first"], range["last"]);
-        assert_eq!(code(&journal(&["show", path(dir.path()), "--seq", &span])), 0, "{span}");
+        let shown = journal(&["show", path(dir.path()), "--seq", &span]);
+        assert_eq!(code(&shown), 0, "{span} of {ranges:?}: {}", err(&shown));
     }
     let output = journal(&["verify", path(dir.path())]);
     assert_eq!(code(&output), 3);
