@@ -10,12 +10,14 @@ mod batch;
 mod data;
 mod demo;
 mod events;
+mod explain;
 mod genesis;
 mod journal;
 mod key;
 mod node;
 mod progress;
 mod prover;
+mod replay;
 mod sim;
 
 use std::{
@@ -60,6 +62,12 @@ enum Command {
     /// Decide a journal again, block by block: events, roots, draws, money, signatures, proofs.
     #[command(after_help = EXIT_CODES)]
     Audit(audit::Args),
+    /// The state at any point of a journal, or everybody's money under other amounts.
+    #[command(after_help = EXIT_CODES)]
+    Replay(replay::Args),
+    /// Why a task, a prover or a transaction was assigned, penalised, paid: from the journal alone.
+    #[command(after_help = EXIT_CODES)]
+    Explain(explain::Args),
     /// Batch files.
     #[command(subcommand)]
     Batch(batch::Command),
@@ -139,6 +147,8 @@ pub fn run() -> ExitCode {
                 Command::Node(args) => node::run(args, output),
                 Command::Prover(args) => prover::run(args, output),
                 Command::Audit(args) => audit::run(args, output),
+                Command::Replay(args) => replay::run(args, output),
+                Command::Explain(args) => explain::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
                 Command::Journal(command) => journal::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
@@ -248,6 +258,9 @@ mod tests {
             "crowdfold batch verify FILE --genesis FILE --json",
             "crowdfold key new prover.key",
             "crowdfold audit data --genesis FILE --proofs --json",
+            "crowdfold replay data --at 4711",
+            "crowdfold replay data --set timeout_penalty=0.5 --set bump_rate=5%",
+            "crowdfold explain data --task 7",
             "crowdfold node --config config/local.toml --data-dir data --rpc 127.0.0.1:8545 --json",
             "crowdfold prover --node ws://127.0.0.1:8545/plugin --key-file prover.key --threads 2",
             "crowdfold genesis show local --json",

@@ -91,8 +91,9 @@ fn text(report: &SimReport) -> String {
     lines.push(format!("unsupported   {} (no L1 is built)", names.join(", ")));
     let speed = report.milli_hours_per_second();
     lines.push(format!(
-        "wall time     {} ms, {}.{:03} simulated hours per second",
+        "took          {} ms, {} ms of a core: {}.{:03} simulated hours per second of a core",
         report.wall_ms,
+        report.cpu_ms.map_or_else(|| "?".to_owned(), |ms| ms.to_string()),
         speed / 1_000,
         speed % 1_000
     ));

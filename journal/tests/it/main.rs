@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod conformance;
+mod damage;
 mod faulty;
 mod hostile;
 mod kill9;
