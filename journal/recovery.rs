@@ -90,6 +90,7 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
         active,
         window: live,
         next_window,
+        stale_window: None,
         events,
         poisoned: None,
         _lock: lock,

@@ -7,6 +7,8 @@ mod faulty;
 mod hostile;
 mod kill9;
 mod merkle_file;
+mod faults;
+mod following;
 mod merkle_log;
 mod power;
 mod power_cuts;
