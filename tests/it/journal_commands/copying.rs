@@ -4,10 +4,10 @@ use std::{fs, path::Path};
 
 use alloy_primitives::B256;
 use crowdfold_events::EventSeq;
-use crowdfold_journal::{Head, JournalStore, Snapshot, SnapshotMeta, SledJournal};
+use crowdfold_journal::{Head, JournalStore, SledJournal, Snapshot, SnapshotMeta};
 
 use super::fixture::{
-    bytes_of, chain, code, command, copy, data, err, fails, frames, journal, json, path, seq, text, write_journal,
+    bytes_of, chain, code, command, data, err, fails, frames, journal, json, path, seq, text, write_journal,
 };
 
 #[test]
@@ -36,7 +36,10 @@ fn an_export_is_the_same_bytes_from_every_journal_and_comes_back() {
     text(&["export", path(&file("c")), path(&file("d"))]);
     assert!(bytes == fs::read(file("d")).unwrap());
     let genesis = path(&dir.path().join("genesis.toml")).to_owned();
-    assert_eq!(json(&["verify", path(&file("c")), "--genesis", &genesis], 0)["chain"]["last_block"]["signed"], "nothing");
+    assert_eq!(
+        json(&["verify", path(&file("c")), "--genesis", &genesis], 0)["chain"]["last_block"]["signed"],
+        "nothing"
+    );
 
     // Nothing is overwritten.
     fails(&["export", path(dir.path()), path(&file("a"))], 2);

@@ -9,36 +9,68 @@ use std::{
 
 use crowdfold::node::tip::TipKeeper;
 use crowdfold_config::Genesis;
-use crowdfold_events::{Address, EventSeq, Signer, StoredEvent};
+use crowdfold_events::{Address, B256, Commit, EventSeq, Signer, StoredEvent};
 use crowdfold_journal::{Frame, Head, JournalStore, Options, RealDisk, SledJournal};
 use serde_json::Value;
 
-use crate::audit::chains::{eventful, stored, world::{ALICE, World}};
+use crate::audit::chains::{
+    eventful, stored,
+    world::{ALICE, VALIDATOR, World},
+};
 
 /// Small segments, so that a short chain has many.
 const SEGMENT_BYTES: u64 = 20 << 10;
 
+#[derive(Clone)]
 pub struct Chain {
     pub genesis: Genesis,
+    pub genesis_hash: B256,
     pub validator: Signer,
     pub events: Vec<StoredEvent>,
     pub height: u64,
-    pub world: World,
+    /// Of the last block.
+    pub commit: Commit,
 }
 
-static ORIGINAL: OnceLock<PathBuf> = OnceLock::new();
+static CHAIN: OnceLock<(PathBuf, Chain)> = OnceLock::new();
 
-/// A chain with everything in it.
-pub fn chain() -> Chain {
+/// The chain's world, made anew.
+pub fn world() -> World {
     let mut world = eventful();
     world.transfer(ALICE, Address::repeat_byte(0xab), 5);
     world.step();
-    Chain {
-        genesis: world.state.genesis().clone(),
-        validator: world.validator.clone(),
-        events: stored(&world.log),
-        height: world.state.height().0,
-        world,
+    world
+}
+
+fn original() -> &'static (PathBuf, Chain) {
+    CHAIN.get_or_init(|| {
+        let world = world();
+        let chain = Chain {
+            genesis: world.state.genesis().clone(),
+            genesis_hash: world.state.genesis_hash(),
+            validator: world.validator.clone(),
+            events: stored(&world.log),
+            height: world.state.height().0,
+            commit: world.commit.clone(),
+        };
+        let dir = tempfile::tempdir().unwrap().keep();
+        write_data(&dir, &chain);
+        (dir, chain)
+    })
+}
+
+/// A chain with everything in it.
+pub fn chain() -> Chain {
+    original().1.clone()
+}
+
+impl Chain {
+    /// The validator's key, as the kernel's tests make it.
+    pub fn validator_secret(&self) -> [u8; 32] {
+        let mut secret = [0x11; 32];
+        secret[31] = VALIDATOR;
+        assert_eq!(Signer::from_bytes(&secret).unwrap().address(), self.validator.address());
+        secret
     }
 }
 
@@ -62,22 +94,15 @@ pub fn frames(events: &[StoredEvent]) -> Vec<Frame> {
 pub fn write_data(dir: &Path, chain: &Chain) -> Head {
     let head = write_journal(&dir.join("journal"), &chain.events);
     fs::write(dir.join("genesis.toml"), chain.genesis.to_toml().unwrap()).unwrap();
-    let world = &chain.world;
-    TipKeeper::new(dir.to_owned(), world.state.genesis_hash(), chain.validator.clone())
-        .keep(&world.commit, head)
-        .unwrap();
+    let tips = TipKeeper::new(dir.to_owned(), chain.genesis_hash, chain.validator.clone());
+    tips.keep(&chain.commit, head).unwrap();
     head
 }
 
 /// A copy of one data directory that all tests share and nobody changes.
 pub fn data() -> tempfile::TempDir {
-    let original = ORIGINAL.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap().keep();
-        write_data(&dir, &chain());
-        dir
-    });
     let dir = tempfile::tempdir().unwrap();
-    copy(original, dir.path());
+    copy(&original().0, dir.path());
     dir
 }
 

@@ -37,17 +37,24 @@ fn everything_is_shown_with_every_field() {
         if let Event::RewardAccrued { amount, task, plugin, .. } = event {
             assert_eq!(value["fields"]["amount"], amount.0.to_string());
             assert_eq!(value["fields"]["task"], task.0);
-            assert_eq!(value["fields"]["plugin"].as_str().unwrap().to_lowercase(), format!("0x{}", hex::encode(plugin)));
+            assert_eq!(
+                value["fields"]["plugin"].as_str().unwrap().to_lowercase(),
+                format!("0x{}", hex::encode(plugin))
+            );
         }
         if let Event::BlockDecided { body, .. } = event {
-            for (raw, shown) in body.transactions.iter().zip(value["fields"]["body"]["transactions"].as_array().unwrap()) {
+            for (raw, shown) in
+                body.transactions.iter().zip(value["fields"]["body"]["transactions"].as_array().unwrap())
+            {
                 assert_eq!(*shown, format!("0x{}", hex::encode(raw)));
             }
         }
     }
     let words = text(&["show", path(dir.path())]);
     assert_eq!(words.lines().count(), all.len());
-    for expected in ["earns", "ZKPoW", "assigned to 0x", "missing the deadline", "settlement of", "heartbeats of", "fold "] {
+    for expected in
+        ["earns", "ZKPoW", "assigned to 0x", "missing the deadline", "settlement of", "heartbeats of", "fold "]
+    {
         assert!(words.contains(expected), "{expected}");
     }
     // Short hashes, no structure dumps.
@@ -104,7 +111,8 @@ fn filters_leave_exactly_what_fits() {
     assert!(kinds.contains(&"PenaltyCharged") && kinds.contains(&"RewardAccrued"), "{kinds:?}");
 
     // An account: every event one of whose fields is that address, and no other.
-    let plugin = events.iter().find_map(|e| if let Event::PluginRegistered { plugin } = e { Some(*plugin) } else { None });
+    let plugin =
+        events.iter().find_map(|e| if let Event::PluginRegistered { plugin } = e { Some(*plugin) } else { None });
     let plugin = plugin.unwrap();
     let checksummed = plugin.to_string();
     let found = shown(dir, &["--account", &checksummed]);

@@ -2,5 +2,7 @@
 
 mod copying;
 mod fixture;
+mod hostile;
 mod looking;
+mod proving;
 mod verify;
