@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{Failure, Output, failed, unusable};
-use crate::sim::{self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError};
+use crate::sim::{
+    self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -49,8 +51,7 @@ fn duration(text: &str) -> Result<u64, String> {
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, journal } = args;
-    let options =
-        SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
@@ -76,10 +77,7 @@ fn text(report: &SimReport) -> String {
         format!("simulated     {} s", report.simulated_ms / 1_000),
         format!("blocks        {}", report.blocks),
         format!("transactions  {}", report.transactions),
-        format!(
-            "proofs        {} and {} aggregates, {} batches certified",
-            report.proofs, report.aggregates, report.batches
-        ),
+        format!("proofs        {} and {} aggregates, {} batches certified", report.proofs, report.aggregates, report.batches),
         format!("penalties     {}", report.penalties),
         format!("events        {}", report.events),
         format!("state root    {}", report.state_root),

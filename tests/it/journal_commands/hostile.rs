@@ -139,20 +139,15 @@ fn damage_in_any_file_is_named_or_harmless() {
     fs::copy(work.path().join("key"), scratch.join("key")).unwrap();
     for name in ["journal/HEAD", "journal/segments"] {
         let dir = work.path().join("dir");
-        fs::remove_dir_all(&dir).unwrap();
-        copy(original.path(), &dir);
-        if dir.join(name).is_dir() {
-            fs::remove_dir_all(dir.join(name)).unwrap();
-        } else {
-            fs::remove_file(dir.join(name)).unwrap();
-        }
         for args in commands(path(&dir), path(original.path()), path(&scratch)) {
+            fs::remove_dir_all(&dir).unwrap();
+            copy(original.path(), &dir);
+            let gone = dir.join(name);
+            if gone.is_dir() { fs::remove_dir_all(gone).unwrap() } else { fs::remove_file(gone).unwrap() }
             let output = run(&args);
-            assert!(
-                code(&output) != 0 || args[0] == "repair" || args[0] == "snapshots",
-                "{name} {args:?}: {}",
-                out(&output)
-            );
+            // The newest frames are in the window, too.
+            let may_work = args[0] == "repair" || args[0] == "snapshots";
+            assert!(code(&output) != 0 || may_work, "{name} {args:?}: {}", out(&output));
         }
     }
 }
