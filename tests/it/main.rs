@@ -7,6 +7,7 @@ mod audit;
 mod bad_proofs;
 mod cli;
 mod demo;
+mod journal_commands;
 mod killed;
 mod ledger;
 mod mempool;
