@@ -2,9 +2,9 @@
 
 mod checkpoint;
 mod conformance;
+mod damage;
 mod faulty;
 mod kill9;
-mod damage;
 mod merkle_log;
 mod power;
 mod power_cuts;
