@@ -30,7 +30,7 @@ impl Checkers {
         notes.same(C, "item_count", books.next_item, state.item_count());
         notes.same(C, "unproven_segments", books.unproven, state.unproven_segments());
         let load = Load { base_fee: tip.base_fee, gas: tip.gas, segments: tip.user_segments, unproven: books.unproven };
-        notes.same(C, "next_base_fee", rules::next_base_fee(books.params(), &load), state.next_base_fee());
+        notes.same(Check::BaseFee, "next_base_fee", rules::next_base_fee(books.params(), &load), state.next_base_fee());
         let report = state.supply_report();
         notes.same(C, "supply", Zkpow(books.total), report.now);
         notes.same(C, "accrued", Zkpow(books.accrued), report.accrued);

@@ -9,8 +9,10 @@ mod audit;
 mod batch;
 mod data;
 mod demo;
+mod events;
 mod explain;
 mod genesis;
+mod journal;
 mod key;
 mod node;
 mod progress;
@@ -69,6 +71,9 @@ enum Command {
     /// Batch files.
     #[command(subcommand)]
     Batch(batch::Command),
+    /// Look at, check, copy, mend and prove journals.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Run the whole path on this machine, with real proofs.
     #[command(after_help = EXIT_CODES)]
     Demo(demo::Args),
@@ -145,6 +150,7 @@ pub fn run() -> ExitCode {
                 Command::Replay(args) => replay::run(args, output),
                 Command::Explain(args) => explain::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
+                Command::Journal(command) => journal::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
                 Command::Sim(args) => sim::run(args, output),
                 Command::Genesis(command) => genesis::run(command, output),

@@ -15,6 +15,7 @@ mod links;
 mod node;
 mod start;
 mod validators;
+mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -39,6 +40,7 @@ use super::{
 use crate::node::Snapshot;
 
 pub use start::WorldError;
+pub use write::WriteError;
 
 /// Pause between pings on a connection.
 const PING_MS: u64 = 10_000;
