@@ -59,8 +59,8 @@ pub fn rehash(genesis: B256, events: &[StoredEvent], key: Option<&Signer>) -> Ve
         if let Ok(Event::BlockDecided { mut header, mut body }) = event.decode() {
             if header.height.0 > 1 {
                 body.last_commit.header_hash = parent;
-                if key {
-                    body.last_commit = commit::sign_commit(&world.validator, &genesis, body.last_commit.height, parent);
+                if let Some(key) = key {
+                    body.last_commit = commit::sign_commit(key, &genesis, body.last_commit.height, parent);
                 }
             }
             header.parent = parent;
