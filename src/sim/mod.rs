@@ -25,6 +25,7 @@ pub mod prover;
 pub mod queue;
 pub mod random;
 pub mod report;
+pub mod shrink;
 pub mod users;
 pub mod world;
 
