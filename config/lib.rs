@@ -14,8 +14,8 @@ mod tests;
 
 pub use amount::{Amount, AmountError};
 pub use genesis::{
-    Allocation, Genesis, GenesisError, GenesisValidator, L1, MAX_SIMULATED_VALIDATORS, ProofSystem, Setup, ShapeDigest, ShapeDigestError,
-    ValidGenesis,
+    Allocation, Genesis, GenesisError, GenesisValidator, L1, MAX_SIMULATED_VALIDATORS, ProofSystem, Setup, ShapeDigest,
+    ShapeDigestError, ValidGenesis,
 };
 pub use params::*;
 pub use validate::{ConfigError, Relation, TRANSFER_GAS, TRANSFER_SEGMENTS, ValidParams};

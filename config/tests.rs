@@ -1,8 +1,8 @@
 //! Presets validate; every relation is refused with its name; unknown keys are errors.
 
 use crate::{
-    Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, MAX_SIMULATED_VALIDATORS, Params, Relation, SIMULATION, Setup,
-    ShapeDigest,
+    Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, MAX_SIMULATED_VALIDATORS, Params, Relation, SIMULATION,
+    Setup, ShapeDigest,
 };
 
 fn demo() -> Genesis {

@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crowdfold_events::{B256, CodecError, EventSeq};
 
@@ -60,6 +60,42 @@ pub enum JournalError {
         /// The end.
         end: EventSeq,
     },
+    /// A read before the first event that is kept. The caller's fault; the
+    /// store stays usable.
+    #[error("event {from} was pruned, the journal begins at {floor}")]
+    Pruned {
+        /// Where the caller wants to read.
+        from: EventSeq,
+        /// The first event kept.
+        floor: EventSeq,
+    },
+    /// A snapshot that does not lie on this chain. The caller's fault; the
+    /// store stays usable.
+    #[error("a snapshot at {at} with head {found} does not lie on the chain")]
+    SnapshotPlace {
+        /// The snapshot's place.
+        at: EventSeq,
+        /// The head that it names.
+        found: B256,
+    },
+    /// Pruning would leave nothing to start from. The operator's fault.
+    #[error("no good snapshot lies between {floor} and the end; pruning needs one to start from")]
+    NeedsSnapshot {
+        /// Where the journal would begin.
+        floor: EventSeq,
+    },
+    /// A directory that must be empty or absent is not. The operator's fault.
+    #[error("{} is not empty", .path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Not built.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What.
+        what: &'static str,
+    },
     /// Another process has the directory open. The operator's fault.
     #[error("{} is in use by another process", .path.display())]
     InUse {
@@ -75,16 +111,20 @@ pub enum JournalError {
         detail: &'static str,
     },
     /// Frames that were acknowledged are gone.
-    #[error("the store ends at {found}, but events up to {acknowledged} were acknowledged")]
+    #[error("{} ends at {found}, but events up to {acknowledged} were acknowledged", .file.display())]
     Behind {
+        /// The file or database that is behind.
+        file: PathBuf,
         /// End of the acknowledged journal.
         acknowledged: EventSeq,
         /// End of what the store holds.
         found: EventSeq,
     },
     /// The store holds other events than were acknowledged.
-    #[error("the event chain's head at {at} is {found}, acknowledged was {acknowledged}")]
+    #[error("{}: the event chain's head at {at} is {found}, acknowledged was {acknowledged}", .file.display())]
     OtherHistory {
+        /// The file or database with the other history.
+        file: PathBuf,
         /// End of the acknowledged journal.
         at: EventSeq,
         /// Its head.
@@ -93,12 +133,52 @@ pub enum JournalError {
         found: B256,
     },
     /// A frame below the acknowledged end is damaged.
-    #[error("the frame at {at} is damaged: {detail}")]
+    #[error("{} at byte {offset}: the frame at event {at} is damaged: {detail}", .file.display())]
     Damaged {
+        /// The file or database.
+        file: PathBuf,
+        /// Where the frame begins in the file, in bytes; 0 in a database.
+        offset: u64,
         /// Number of the frame's first event.
         at: EventSeq,
         /// What was expected.
         detail: Damage,
+    },
+    /// A part of a file that is not a frame is damaged.
+    #[error("{} at byte {offset}: {what} is damaged: {detail}", .file.display())]
+    BadFile {
+        /// The file.
+        file: PathBuf,
+        /// Where the part begins, in bytes.
+        offset: u64,
+        /// The part.
+        what: &'static str,
+        /// What was expected.
+        detail: Damage,
+    },
+    /// sled cannot read a copy of a window.
+    #[error("sled cannot read a copy of {detail}")]
+    BadWindow {
+        /// The window.
+        path: PathBuf,
+        /// The window and sled's words.
+        detail: String,
+    },
+    /// A file that must be there is not.
+    #[error("{} is missing; it begins at event {at}", .file.display())]
+    Missing {
+        /// The file.
+        file: PathBuf,
+        /// Its first event.
+        at: EventSeq,
+    },
+    /// Repair found no good copy of a frame anywhere.
+    #[error("no source has a good frame at event {at}; last looked at: {detail}")]
+    Unrepairable {
+        /// Number of the frame's first event.
+        at: EventSeq,
+        /// What is wrong with it in the journal's own file.
+        detail: Box<JournalError>,
     },
     /// The operating system or sled failed. Final.
     #[error("{step}: {detail}")]
@@ -111,18 +191,27 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    pub(crate) fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |e| Self::Io { step, detail: e.to_string() }
+    pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |e| Self::Io { step, detail: format!("{}: {e}", path.display()) }
     }
 
-    pub(crate) fn sled(step: &'static str) -> impl FnOnce(sled::Error) -> Self {
-        move |e| Self::Io { step, detail: e.to_string() }
+    pub(crate) fn sled(step: &'static str, path: &Path) -> impl FnOnce(sled::Error) -> Self {
+        move |e| Self::Io { step, detail: format!("{}: {e}", path.display()) }
     }
 
     /// Whether the store can still be used after this error.
     #[must_use]
     pub fn is_callers(&self) -> bool {
-        matches!(self, Self::WrongPlace { .. } | Self::Genesis { .. } | Self::BeyondEnd { .. })
+        matches!(
+            self,
+            Self::WrongPlace { .. }
+                | Self::Genesis { .. }
+                | Self::BeyondEnd { .. }
+                | Self::Pruned { .. }
+                | Self::SnapshotPlace { .. }
+                | Self::NeedsSnapshot { .. }
+                | Self::NotEmpty { .. }
+        )
     }
 }
 
@@ -154,12 +243,12 @@ pub enum Damage {
         /// The one of the bytes.
         found: u32,
     },
-    /// The hash is wrong.
-    #[error("frame hash {found}, stored is {expected}")]
+    /// Its events lead to another head of the chain.
+    #[error("the events lead to head {found}, stored is {expected}")]
     Hash {
         /// The stored one.
         expected: B256,
-        /// The one of the bytes.
+        /// The one of the events.
         found: B256,
     },
     /// It does not follow the frame before it.

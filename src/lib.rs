@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod actors;
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod headless;

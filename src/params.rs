@@ -69,8 +69,7 @@ pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
         Some(params) => params.clone(),
         None => {
             info!("loading proof parameters");
-            let made =
-                quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup)?)))?;
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -88,9 +87,7 @@ pub fn verifier(genesis: &ValidGenesis) -> Result<Arc<VerifierParams>, ParamsErr
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
-            let made = quietly(|| {
-                Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup)?))
-            })?;
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };

@@ -20,10 +20,16 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{event::Event, hash};
+use crate::{
+    event::Event,
+    hash,
+    upcast::{UPCASTS, upcast},
+};
 
 /// Longest payload of an event, in bytes. A block's body is the largest.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
+/// Longest encoding of a state or of a part of one, in bytes.
+pub const MAX_STATE_BYTES: usize = 1 << 30;
 /// Bytes of an envelope before its payload.
 pub const ENVELOPE_HEADER_BYTES: usize = 10;
 
@@ -226,7 +232,8 @@ pub fn encode_event(event: &Event) -> Result<StoredEvent, CodecError> {
 /// Decodes an event of any version ever written from exactly these bytes.
 pub fn decode_event(bytes: &[u8]) -> Result<Event, CodecError> {
     let envelope = Envelope::parse(bytes, MAX_EVENT_BYTES)?;
-    Event::decode_parts(envelope.tag, envelope.version, envelope.payload)
+    let (version, payload) = upcast(UPCASTS, envelope.tag, envelope.version, envelope.payload)?;
+    Event::decode_parts(envelope.tag, version, &payload)
 }
 
 /// Writes the table of an enum's stable types, versions and field orders, and

@@ -8,7 +8,7 @@
 //! - [`message`]: what participants sign (the system lane of a block).
 //! - [`block`]: header, body, commit.
 //! - [`event`]: past-tense facts, the journal's content.
-//! - [`codec`]: the byte encoding; [`hash`] and [`merkle`]: what is hashed how.
+//! - [`codec`]: the byte encoding, [`upcast`]: that of older versions; [`hash`] and [`merkle`]: what is hashed how.
 //! - [`signing`]: EIP-712 digests and secp256k1 signatures; [`known`]: those made by this thread.
 //! - [`wire`]: the frames between a node and a prover.
 //! - [`work`]: the hashcash of a registration.
@@ -22,6 +22,7 @@ pub mod merkle;
 pub mod message;
 pub mod primitives;
 pub mod signing;
+pub mod upcast;
 pub mod wire;
 pub mod work;
 

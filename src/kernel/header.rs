@@ -1,5 +1,6 @@
 //! Roots: of the body, of the receipts, of the market state.
 
+use alloy_primitives::Keccak256;
 use crowdfold_events::{
     B256, BlockBody, BlockHeader, CodecError, ItemIndex, codec,
     merkle::{self, Tree},
@@ -48,13 +49,36 @@ impl Receipts {
     }
 }
 
+/// Domain of the state hash.
+const DOMAIN_STATE: &[u8] = b"crowdfold/state/1";
+
 impl State {
+    /// What names everything after a block:
+    /// `keccak-256("crowdfold/state/1" ‖ state root ‖ market root ‖ head of the event chain)`.
+    ///
+    /// Two states with the same hash have the same balances, the same live
+    /// market state and the same history. It costs a [`Self::market_root`].
+    ///
+    /// # Errors
+    /// As [`Self::market_root`]: never for a state that a kernel made.
+    pub fn hash(&self) -> Result<B256, CodecError> {
+        let mut hasher = Keccak256::new();
+        hasher.update(DOMAIN_STATE);
+        hasher.update(self.state_root());
+        hasher.update(self.market_root()?);
+        hasher.update(self.events_head);
+        Ok(hasher.finalize())
+    }
+
     /// Digest of the part of the market state that later blocks depend on.
     ///
     /// Leaves: sums and counters; then in order accounts, plugins, open tasks,
     /// items from the first uncertified batch on, uncertified batches, frozen
     /// slots, recent header hashes. What is settled for good is left out, so
     /// the cost follows the live part.
+    ///
+    /// # Errors
+    /// A part that cannot be encoded: never for a state that a kernel made.
     pub fn market_root(&self) -> Result<B256, CodecError> {
         let mut leaves = vec![codec::to_bytes(&self.market)?];
         fn all<'a, K: Serialize + 'a, V: Serialize + 'a>(

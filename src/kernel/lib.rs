@@ -22,6 +22,8 @@ mod batches;
 mod bounty;
 pub mod certificate;
 pub mod commit;
+#[cfg(test)]
+mod damage;
 pub mod draw;
 mod epoch;
 mod faults;
@@ -32,12 +34,16 @@ mod kernel;
 mod messages;
 pub mod model;
 mod penalty;
-#[cfg(test)]
+#[cfg(not(feature = "planted-bugs"))]
 mod planted;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+mod prune;
 mod queries;
 mod run;
 mod sessions;
 mod settlement;
+mod snapshot;
 mod state;
 mod users;
 mod vm;
@@ -48,9 +54,11 @@ pub use faults::*;
 pub use fees::{least_base, split};
 pub use header::{Receipts, TransactionReceipt};
 pub use kernel::{Kernel, Outcome, ProposalInput, RULES_VERSION, StartFault};
+pub use prune::{FINISHED_BLOCKS_KEPT, Finished, FinishedBatch};
 pub use queries::{AccountInfo, SupplyReport};
 pub use run::Dropped;
 pub use sessions::admission_index;
+pub use snapshot::{SNAPSHOT_LAYOUT, SNAPSHOT_VERSION, SnapshotFault};
 pub use state::State;
 pub use vm::{ESCROW, ISSUANCE, REPAY, STAKE};
 pub use work::{AggregateChild, AggregateNode, ProofOracle, Work};

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use crowdfold_config::{ValidGenesis, ValidParams};
 use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, TaskId, Zkpow};
 use imbl::{OrdMap, OrdSet, Vector};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     faults::InvariantFault,
     model::{Batch, Item, MarketAccount, Plugin, Stage, Task},
+    planted::{self, Bug},
     vm::{self, Tree},
 };
 
 /// The chain's tip, and the block that is being executed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chain {
     pub(crate) height: Height,
     pub(crate) head: B256,
@@ -34,7 +35,7 @@ pub(crate) struct Chain {
 }
 
 /// Sums and counters of the market. Amounts are in the smallest unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Market {
     /// Sum of all balances in the state tree, kept from the changes alone.
     pub(crate) balances: u128,
@@ -76,7 +77,7 @@ pub(crate) struct Market {
 }
 
 /// The free slots as they were after a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frozen {
     /// One entry per free slot, in ascending order of address.
     pub(crate) slots: Vector<Address>,
@@ -112,6 +113,8 @@ pub struct State {
     /// Item of each transaction.
     pub(crate) by_hash: OrdMap<B256, ItemIndex>,
     pub(crate) batches: OrdMap<BatchIndex, Batch>,
+    /// Closed admission tasks by the block in which they were closed.
+    pub(crate) closed: OrdSet<(Height, TaskId)>,
     pub(crate) frozen: OrdMap<Height, Frozen>,
     /// Hashes of the latest headers, for hashcash.
     pub(crate) recent: OrdMap<Height, B256>,
@@ -138,7 +141,7 @@ impl State {
 
     /// Slots that a plugin's trust gives it; one while in debt.
     pub(crate) fn slots(&self, address: &Address, plugin: &Plugin) -> u32 {
-        if self.account(address).debt > Zkpow::ZERO {
+        if self.account(address).debt > Zkpow::ZERO && !planted::is(Bug::DebtKeepsSlots) {
             return 1;
         }
         let trust = &self.params().trust;
@@ -147,10 +150,10 @@ impl State {
 
     /// Slots of an active plugin that hold no task; 0 for any other address.
     pub(crate) fn free_slots(&self, address: &Address) -> u32 {
-        self.plugins
-            .get(address)
-            .filter(|p| p.active)
-            .map_or(0, |p| self.slots(address, p).saturating_sub(p.open.len() as u32))
+        self.plugins.get(address).filter(|p| p.active).map_or(0, |p| {
+            let used = if planted::is(Bug::SlotsUnlimited) { 0 } else { p.open.len() as u32 };
+            self.slots(address, p).saturating_sub(used)
+        })
     }
 
     /// What stays accrued as bond.

@@ -9,6 +9,7 @@ use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 use crate::{
     faults::{BlockFault, TransactionFault},
     fees::split,
+    planted::{self, Bug},
     run::{Dropped, Mode, Run},
     vm::{self, Done},
 };
@@ -100,6 +101,11 @@ impl Run<'_> {
             let plugin = beneficiary(&tx).unwrap_or(sender);
             self.emit(Event::DebtRepaid { plugin, amount: Zkpow(value), payer: sender });
             self.reinstate(plugin);
+        }
+        // The proposer's share of the fee repays its own debt first.
+        let proposer = self.state.chain.proposer;
+        if !planted::is(Bug::ProposerStaysSuspended) {
+            self.reinstate(proposer);
         }
         Ok(Ok(()))
     }

@@ -1,17 +1,24 @@
 //! Putting the actors together, and taking them apart in order.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use actix::prelude::*;
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use alloy_primitives::Bytes;
-use crowdfold_config::ShapeDigest;
+use crowdfold_config::{Genesis, ShapeDigest};
 use crowdfold_events::{B256, BatchIndex, SigningDomain};
 use crowdfold_journal::SledJournal;
 use crowdfold_kernel::State;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{NodeConfig, NodeError, NodeEvent, Snapshot};
+use super::{
+    NodeConfig, NodeError, NodeEvent, Snapshot,
+    tip::{self, TipKeeper},
+};
 use crate::{
     actors::{
         aggregator::Aggregator,
@@ -103,6 +110,24 @@ pub(crate) fn session_config(state: &State) -> SessionConfig {
     config
 }
 
+/// Writes the genesis beside the journal, for whoever checks the journal later.
+/// One that is there must be this one.
+fn keep_genesis(data_dir: &Path, genesis: &Genesis) -> Result<(), NodeError> {
+    let path = data_dir.join("genesis.toml");
+    let expected = genesis.hash();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => match Genesis::from_toml(&text).map(|found| found.hash()) {
+            Ok(found) if found == expected => Ok(()),
+            found => Err(NodeError::OtherGenesis { path, expected, found: found.ok() }),
+        },
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+            let text = genesis.to_toml().map_err(|fault| NodeError::Start(fault.into()))?;
+            tip::write(&path, text.as_bytes()).map_err(NodeError::Beside)
+        }
+        Err(source) => Err(NodeError::Directory { path, source }),
+    }
+}
+
 /// Runs a node until `stop` is asked for or dropped, or something fails.
 pub(super) async fn serve(
     config: NodeConfig,
@@ -150,9 +175,12 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let store = ProofStore::open(data_dir.join("proofs"))?;
     let batches = data_dir.join("batches");
     std::fs::create_dir_all(&batches).map_err(|source| NodeError::Directory { path: batches.clone(), source })?;
+    let beside = data_dir.clone();
     let core = tokio::task::spawn_blocking(move || {
         let journal = SledJournal::open(&data_dir.join("journal")).map_err(NodeError::Journal)?;
-        LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::from)
+        let core = LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::from)?;
+        keep_genesis(&data_dir, &genesis)?;
+        Ok::<_, NodeError>(core)
     });
     let core = core.await.map_err(|fault| NodeError::Stopped(fault.to_string()))??;
     let snapshot = core.snapshot().clone();
@@ -171,7 +199,8 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
         Ledger::start_in_arbiter(&ledger_thread.handle(), move |_| Ledger::new(core, oracle, snapshots, to_ledger));
     let (pool_view, pool) = watch::channel(Mempool::new(MempoolLimits::default()));
     let consensus = Box::new(SingleValidator::new(validator.clone()));
-    let sequencer = Sequencer::new(ledger.clone(), consensus, snapshot.clone(), pool_view, fatal_sender).start();
+    let tips = TipKeeper::new(beside, state.genesis_hash(), validator.clone());
+    let sequencer = Sequencer::new(ledger.clone(), consensus, snapshot.clone(), pool_view, fatal_sender, tips).start();
     let aggregator = Aggregator::new(witnesses.clone(), checker.clone()).start();
     let assigner = Assigner::new(snapshot.clone(), witnesses, aggregator.clone(), events.clone()).start();
     let submitter = Submitter::new(

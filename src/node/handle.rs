@@ -74,6 +74,20 @@ pub enum NodeError {
         #[source]
         source: std::io::Error,
     },
+    /// The genesis beside the journal is not the one that the node is started
+    /// with; the operator mixed two chains' files.
+    #[error("{}: its genesis is {found:?}, the node's is {expected}", .path.display())]
+    OtherGenesis {
+        /// The file.
+        path: PathBuf,
+        /// The node's.
+        expected: B256,
+        /// The file's; `None` if it is no genesis.
+        found: Option<B256>,
+    },
+    /// A small file beside the journal cannot be written; the disk or the operator is at fault.
+    #[error(transparent)]
+    Beside(super::tip::TipError),
     /// The proof store; the disk or the operator is at fault.
     #[error("proof store: {0}")]
     Store(#[from] StoreError),

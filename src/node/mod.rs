@@ -15,6 +15,7 @@ mod assembly;
 mod event;
 mod handle;
 mod snapshot;
+pub mod tip;
 
 pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};

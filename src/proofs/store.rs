@@ -17,6 +17,9 @@ use alloy_primitives::{B256, keccak256};
 /// Largest proof that is stored, in bytes: an item of 64 segments takes about 25 kB.
 pub const MAX_PROOF_BYTES: usize = 1 << 17;
 
+/// How long proofs are kept, in words.
+pub const RETENTION: &str = "for as long as the journal: nothing is deleted";
+
 /// What can go wrong with the store; the disk or its operator is at fault
 /// unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]

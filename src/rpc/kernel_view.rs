@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use super::{
     index::{BlockRecord, ChainIndex},
-    view::{AccountInfo, AssignmentInfo, BatchInfo, ChainView, ItemInfo, LedgerEntry, ProverInfo, StageInfo, TaskInfo},
+    view::{
+        AccountInfo, AssignmentInfo, BatchInfo, ChainView, ItemInfo, LedgerEntry, ProverInfo, StageInfo, StateHashInfo,
+        TaskInfo,
+    },
 };
 
 /// Files beside the journal.
@@ -282,6 +285,17 @@ impl ChainView for KernelView {
             "debt": report.debt.to_string(),
             "reserved": report.reserved.to_string(),
             "earmarked": report.earmarked.to_string(),
+        })
+    }
+
+    fn state_hash(&self) -> Option<StateHashInfo> {
+        Some(StateHashInfo {
+            height: self.state.height().0,
+            block: self.state.head(),
+            state_hash: self.state.hash().ok()?,
+            state_root: self.state.state_root(),
+            market_root: self.state.market_root().ok()?,
+            events_head: self.state.events_head(),
         })
     }
 

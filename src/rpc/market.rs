@@ -11,6 +11,7 @@
 //! | `crowdfold_account` | address | balance, accrued, debt, holding |
 //! | `crowdfold_ledger` | address to start after | accounts with accrued rewards or debt |
 //! | `crowdfold_supply` | | supply, escrow, issuance, reserves |
+//! | `crowdfold_stateHash` | | digest of the state after the last block, with its parts |
 //! | `crowdfold_parameters` | | genesis parameters |
 //! | `crowdfold_batch` | batch number | items, roots, proof, certificate |
 //! | `crowdfold_batchFile` | batch number | the file, as hex |
@@ -68,6 +69,7 @@ pub fn dispatch(rpc: &Rpc, method: &str, params: &Params) -> Option<Result<Value
         "crowdfold_account" => one(params).and_then(|address: Address| to_json(view.account(&address))),
         "crowdfold_ledger" => ledger(view, params, limit),
         "crowdfold_supply" => params.at_most(0).map(|()| view.supply()),
+        "crowdfold_stateHash" => params.at_most(0).and_then(|()| to_json(view.state_hash())),
         "crowdfold_parameters" => params.at_most(0).map(|()| view.parameters()),
         "crowdfold_batch" => number(params).and_then(|n| to_json(view.batch(BatchIndex(n)))),
         "crowdfold_batchFile" => number(params).and_then(|n| to_json(view.batch_file(BatchIndex(n)))),

@@ -202,6 +202,25 @@ pub struct BatchInfo {
     pub certificate: Option<B256>,
 }
 
+/// What names the chain after a block; an audit of the journal up to that
+/// block gives the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateHashInfo {
+    /// The block.
+    pub height: u64,
+    /// Hash of its header.
+    pub block: B256,
+    /// Digest of the three below.
+    pub state_hash: B256,
+    /// Root of the state tree.
+    pub state_root: B256,
+    /// Root of the market state.
+    pub market_root: B256,
+    /// Head of the event chain.
+    pub events_head: B256,
+}
+
 /// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -247,6 +266,8 @@ pub trait ChainView: Send + Sync {
     fn ledger(&self, after: Address, limit: usize) -> Vec<LedgerEntry>;
     /// Supply, escrow, issuance, reserves.
     fn supply(&self) -> Value;
+    /// What names the state after the last block; `None` when it cannot be encoded, which is a bug.
+    fn state_hash(&self) -> Option<StateHashInfo>;
     /// Genesis parameters.
     fn parameters(&self) -> Value;
     /// A batch.

@@ -11,7 +11,7 @@ use crowdfold::{
     proofs::{ProofStore, Verifier, Witnesses},
 };
 use crowdfold_events::{Commit as Certificate, EventSeq, Height, StoredEvent};
-use crowdfold_journal::{Frame, Head, JournalError, JournalStore, MemoryJournal};
+use crowdfold_journal::{Frame, Head, JournalError, JournalStore, MemoryJournal, Snapshot, Subscription};
 use crowdfold_kernel::ProposalInput;
 use tokio::sync::{broadcast, watch};
 
@@ -37,6 +37,22 @@ impl JournalStore for Failing {
 
     fn read(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
         self.inner.read(from, limit)
+    }
+
+    fn floor(&self) -> Head {
+        self.inner.floor()
+    }
+
+    fn subscribe(&self, from: EventSeq) -> Result<Subscription, JournalError> {
+        self.inner.subscribe(from)
+    }
+
+    fn put_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.inner.put_snapshot(snapshot)
+    }
+
+    fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {
+        self.inner.snapshot(at_most)
     }
 }
 

@@ -188,10 +188,15 @@ impl Handler<SessionOpening> for Assigner {
     type Result = ResponseActFuture<Self, Result<Seed, Code>>;
 
     fn handle(&mut self, SessionOpening { plugin }: SessionOpening, _: &mut Self::Context) -> Self::Result {
-        let building: Vec<_> = self.core.opening(plugin).into_iter().map(|of| {
-            let built = self.build(of);
-            async move { Some((of, built.await?)) }
-        }).collect();
+        let building: Vec<_> = self
+            .core
+            .opening(plugin)
+            .into_iter()
+            .map(|of| {
+                let built = self.build(of);
+                async move { Some((of, built.await?)) }
+            })
+            .collect();
         let built = futures_util::future::join_all(building).into_actor(self);
         Box::pin(built.map(move |built, actor, ctx| {
             let (seed, missing) = actor.core.open(plugin, built.into_iter().flatten().collect());

@@ -6,12 +6,10 @@ use crowdfold_config::Genesis;
 use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
 use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
-use crowdfold_zk::tree::StateTree;
-use imbl::OrdMap;
 
 use crate::{
     node::{Committed, Snapshot},
-    rpc::{ChainIndex, index::IndexError, kernel_view::genesis_index},
+    rpc::index::IndexError,
 };
 
 /// Events read from the journal at a time.
@@ -199,12 +197,8 @@ impl LedgerCore {
         let head = self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?;
         self.overlays.clear();
         let mut next = (*self.snapshot).clone();
-        let before = next.state.tree().clone();
-        next.state = outcome.state;
-        next.event_count = head.next.0;
-        next.index.append(&outcome.block, &outcome.events)?;
-        keep_tree(&mut next.trees, &outcome.block, before);
-        drop_trees(&mut next.trees, &next.state, &next.index);
+        next.advance(&outcome.block, &outcome.events, outcome.state)?;
+        debug_assert_eq!(next.event_count, head.next.0);
         self.snapshot = Arc::new(next);
         Ok(Arc::new(Committed {
             block: Arc::new(outcome.block),
@@ -214,45 +208,21 @@ impl LedgerCore {
     }
 }
 
-/// Remembers the tree before a block that has items.
-fn keep_tree(trees: &mut OrdMap<Height, StateTree>, block: &Block, before: StateTree) {
-    if block.header.items > 0 {
-        trees.insert(block.header.height, before);
-    }
-}
-
-/// Forgets the trees before blocks all of whose items are aggregated: nobody needs their witnesses any more.
-fn drop_trees(trees: &mut OrdMap<Height, StateTree>, state: &State, index: &ChainIndex) {
-    while let Some((height, _)) = trees.get_min() {
-        let height = *height;
-        let Some(record) = index.block(height) else { return };
-        let (first, items) = (record.header.first_item.0, u64::from(record.header.items));
-        let is_done =
-            |i: u64| state.item(crowdfold_events::ItemIndex(i)).is_some_and(|x| x.stages.aggregated.is_some());
-        if !(first..first + items).all(is_done) {
-            return;
-        }
-        trees.remove(&height);
-    }
-}
-
 /// Applies a journal's events, block by block.
 struct Replay {
     at: EventSeq,
+    /// The chain after the last whole block.
+    snapshot: Snapshot,
+    /// The state after the last event.
     state: State,
-    index: ChainIndex,
-    trees: OrdMap<Height, StateTree>,
     /// Events of the block that is being read.
     block: Vec<Event>,
-    before: StateTree,
 }
 
 impl Replay {
     /// `state` is the kernel's state after the genesis event.
     fn new(state: State) -> Self {
-        let index = genesis_index(&state);
-        let before = state.tree().clone();
-        Self { at: EventSeq(0), state, index, trees: OrdMap::new(), block: Vec::new(), before }
+        Self { at: EventSeq(0), snapshot: Snapshot::genesis(state.clone()), state, block: Vec::new() }
     }
 
     fn event(&mut self, event: Event) -> Result<(), LedgerError> {
@@ -268,7 +238,7 @@ impl Replay {
                 };
             }
             Event::GenesisLoaded { .. } => return Err(LedgerError::Shape(at)),
-            Event::BlockDecided { .. } if self.block.is_empty() => self.before = self.state.tree().clone(),
+            Event::BlockDecided { .. } if self.block.is_empty() => {}
             _ if self.block.is_empty() => return Err(LedgerError::Shape(at)),
             _ => {}
         }
@@ -293,9 +263,7 @@ impl Replay {
         same("market root", header.market_root, *market_root)?;
         same("market root", header.market_root, self.state.market_root()?)?;
         let block = Block { header: (**header).clone(), body: (**body).clone() };
-        self.index.append(&block, &events)?;
-        keep_tree(&mut self.trees, &block, self.before.clone());
-        drop_trees(&mut self.trees, &self.state, &self.index);
+        self.snapshot.advance(&block, &events, self.state.clone())?;
         Ok(())
     }
 
@@ -303,6 +271,6 @@ impl Replay {
         if !self.block.is_empty() {
             return Err(LedgerError::Shape(self.at));
         }
-        Ok(Snapshot { state: self.state, index: self.index, trees: self.trees, event_count: self.at.0 })
+        Ok(self.snapshot)
     }
 }

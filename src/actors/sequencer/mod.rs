@@ -24,8 +24,9 @@ use std::{
 
 use actix::prelude::*;
 use alloy_primitives::Bytes;
-use crowdfold_events::{Address, B256, Commit as Certificate};
+use crowdfold_events::{Address, B256, Commit as Certificate, EventSeq, Height};
 use crowdfold_execution::{Transaction, decode_transaction};
+use crowdfold_journal::Head;
 use crowdfold_kernel::{Dropped, TransactionFault};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
@@ -41,7 +42,7 @@ use crate::{
         ledger::{Commit, Ledger, LedgerError, ProposalFault, Propose},
         session::messages::{Refusal, SubmitSystemMessage},
     },
-    node::{Committed, Snapshot},
+    node::{Committed, Snapshot, tip::TipKeeper},
     rpc::{TransactionSink, view::SubmitError},
 };
 
@@ -80,6 +81,7 @@ pub struct Sequencer {
     pool_view: watch::Sender<Mempool>,
     /// Told once what ends the node.
     fatal: mpsc::Sender<String>,
+    tips: TipKeeper,
     timer: Option<SpawnHandle>,
     stopped: Vec<tokio::sync::oneshot::Sender<()>>,
 }
@@ -102,11 +104,13 @@ impl Sequencer {
         snapshot: Arc<Snapshot>,
         pool_view: watch::Sender<Mempool>,
         fatal: mpsc::Sender<String>,
+        tips: TipKeeper,
     ) -> Self {
         let last_commit = consensus.last_commit(&snapshot.state);
+        keep_tip(&tips, &snapshot, &last_commit);
         let transactions = pool_view.borrow().clone();
         let core = SequencerCore::new(snapshot, last_commit, transactions);
-        Self { ledger, consensus, core, pool_view, fatal, timer: None, stopped: Vec::new() }
+        Self { ledger, consensus, core, pool_view, fatal, tips, timer: None, stopped: Vec::new() }
     }
 
     fn schedule(&mut self, ctx: &mut Context<Self>) {
@@ -155,6 +159,7 @@ impl Sequencer {
     fn built(&mut self, attempt: Attempt, ctx: &mut Context<Self>) {
         match attempt {
             Attempt::Committed { committed, certificate, dropped } => {
+                keep_tip(&self.tips, &committed.snapshot, &certificate);
                 self.core.committed(committed.snapshot.clone(), certificate, &dropped);
                 self.pool_view.send_replace(self.core.transactions().clone());
             }
@@ -185,6 +190,18 @@ impl Sequencer {
         if self.core.is_stopping() {
             self.stopped.drain(..).for_each(|waiting| waiting.send(()).unwrap_or_default());
         }
+    }
+}
+
+/// Keeps what certifies the last block beside the journal. A failure costs no
+/// more than that: the chain does not depend on it, and the next block tries again.
+fn keep_tip(tips: &TipKeeper, snapshot: &Snapshot, commit: &Certificate) {
+    if snapshot.height() == Height(0) {
+        return;
+    }
+    let head = Head { next: EventSeq(snapshot.event_count()), hash: snapshot.state.events_head() };
+    if let Err(fault) = tips.keep(commit, head) {
+        tracing::warn!(%fault, "the last block's commit is not kept");
     }
 }
 

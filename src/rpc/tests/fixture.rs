@@ -22,7 +22,8 @@ use crate::rpc::{
     ChainIndex, ChainView, Limits, Rpc, TransactionSink,
     index::BlockRecord,
     view::{
-        AccountInfo, AssignmentInfo, BatchInfo, ItemInfo, LedgerEntry, ProverInfo, StageInfo, SubmitError, TaskInfo,
+        AccountInfo, AssignmentInfo, BatchInfo, ItemInfo, LedgerEntry, ProverInfo, StageInfo, StateHashInfo,
+        SubmitError, TaskInfo,
     },
 };
 
@@ -263,6 +264,10 @@ impl ChainView for Fixture {
         let entry = LedgerEntry { address: prover(), account: self.account(&prover()) };
         [entry].into_iter().filter(|entry| entry.address > after).take(limit).collect()
     }
+    fn state_hash(&self) -> Option<StateHashInfo> {
+        None
+    }
+
     fn supply(&self) -> Value {
         json!({ "genesis": "1", "now": "1", "conserved": true })
     }

@@ -133,3 +133,21 @@ fn a_blocks_events_are_framed_by_decided_and_sealed() {
     let Some(Event::BlockSealed { height, state_root, market_root }) = outcome.events.last() else { panic!() };
     assert_eq!((*height, *state_root, *market_root), (header.height, header.post_state_root, header.market_root));
 }
+
+#[test]
+fn the_state_hash_is_of_state_root_market_root_and_history() {
+    let mut world = World::new();
+    let genesis = world.state.hash().unwrap();
+    world.step();
+    let expected = alloy_primitives::keccak256(
+        [
+            b"crowdfold/state/1".as_slice(),
+            world.state.state_root().as_slice(),
+            world.blocks[0].header.market_root.as_slice(),
+            world.state.events_head().as_slice(),
+        ]
+        .concat(),
+    );
+    assert_eq!(world.state.hash().unwrap(), expected);
+    assert_ne!(expected, genesis);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod acts;
 mod batches;
 mod blocks;
 mod bounties;
@@ -10,7 +11,9 @@ mod happy;
 mod lanes;
 mod money;
 mod penalties;
+mod pruning;
 mod random;
 mod sessions;
+mod snapshots;
 mod transactions;
 mod world;

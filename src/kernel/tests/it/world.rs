@@ -16,7 +16,7 @@ use crowdfold_kernel::{
 
 use crowdfold_zk::statement::ItemStatement;
 
-use crate::transactions;
+use super::transactions;
 
 /// Believes exactly the proofs that were declared for their statement.
 #[derive(Default)]
@@ -148,6 +148,7 @@ impl World {
             self.replica.apply(event);
         }
         assert_eq!(self.replica, outcome.state, "replay gives the live state");
+        assert_eq!(self.replica.hash().unwrap(), outcome.state.hash().unwrap());
         assert_eq!(self.replica.market_root().unwrap(), block.header.market_root);
         outcome.state.audit().unwrap();
         self.commit =

@@ -1,0 +1,5 @@
+//! Random chains under the checkers: green without a planted bug, found with each.
+
+mod chain;
+mod green;
+mod planted;

@@ -1,0 +1,182 @@
+//! `crowdfold audit`: a journal decided again, offline.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use crowdfold_config::ValidGenesis;
+use crowdfold_events::EventSeq;
+use crowdfold_journal::Reader;
+use serde_json::json;
+
+use super::{Failure, Output, data::Data, failed, progress::Progress, unusable};
+use crate::{
+    audit::{
+        self, Options, Proofs, Report,
+        chain::{ChainCheck, ChainFault},
+        from_reader,
+        report::{EventView, ProofReport, Tip},
+    },
+    params,
+    proofs::{ProofStore, RealChecker},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A node's data directory, or a journal's.
+    dir: PathBuf,
+    /// The chain's genesis file, or `demo` or `local` for a preset; the one beside the journal if not given.
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// Verify every accepted proof from the store beside the journal.
+    #[arg(long)]
+    proofs: bool,
+}
+
+/// The journal in `dir`, from its first event on.
+pub(super) fn open(journal: &Path) -> Result<Reader, Failure> {
+    let reader = Reader::open(journal).map_err(|error| failed(journal.display(), error))?;
+    let floor = reader.floor().head.next;
+    if floor > EventSeq(0) {
+        let said = format!("it begins at event {floor}: what was before is pruned, so nothing can be decided again");
+        return Err(unusable(journal.display(), said));
+    }
+    Ok(reader)
+}
+
+pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
+    let data = Data::find(&args.dir, args.genesis.as_deref())?;
+    let genesis = data.valid_genesis()?;
+    let reader = open(&data.journal)?;
+    let started = Instant::now();
+    let links = links(&genesis, &reader)?;
+    if let Some(fault) = &links {
+        tracing::warn!("links and signatures: {fault}");
+    }
+    let proofs = if args.proofs { Some(proofs(&data, &genesis)?) } else { None };
+    let tip = data.tip().map_err(|error| failed("the last block's commit", error))?;
+    let total = reader.head().next.0;
+    let options = Options { proofs, tip_commit: tip.map(|tip| tip.commit), stated_end: Some(reader.head()) };
+    let mut bar = Progress::new("auditing events");
+    let events = from_reader(&reader, EventSeq(0));
+    let report = audit::audit(&genesis.genesis, events, options, &mut |done| bar.at(done.events, total));
+    drop(bar);
+    let report = report.map_err(|error| failed("the audit", error))?;
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let value = json!({
+        "good": report.good,
+        "elapsed_ms": elapsed_ms,
+        "links": links.as_ref().map_or(json!({ "good": true }), |fault| {
+            json!({ "good": false, "height": fault.height, "event": fault.at, "fault": fault.kind.to_string(), "signed_up_to_event": fault.bound.next })
+        }),
+        "audit": report,
+    });
+    output.result(&value, text(&report, links.as_ref(), elapsed_ms))?;
+    match (report.good, report.divergence) {
+        (true, _) => Ok(()),
+        (false, Some(found)) => {
+            Err(Failure::NotValid(format!("block {}, event {}: {}", found.height, found.seq, found.reason)))
+        }
+        (false, None) => Err(Failure::NotValid("not every accepted proof could be verified".to_owned())),
+    }
+}
+
+/// The cheap pass: links and signatures of every block. `None` when they are good.
+fn links(genesis: &ValidGenesis, reader: &Reader) -> Result<Option<ChainFault>, Failure> {
+    let mut check = ChainCheck::new(genesis).map_err(|error| unusable("genesis", error))?;
+    let total = reader.head().next.0;
+    let mut bar = Progress::new("checking links and signatures of events");
+    let Ok(frames) = reader.frames(EventSeq(0)) else { return Ok(None) };
+    for frame in frames {
+        // What cannot be read the audit itself reports.
+        let Ok(found) = frame else { return Ok(None) };
+        if let Err(fault) = check.frame(found.before, found.frame.events()) {
+            return Ok(Some(fault));
+        }
+        bar.at(found.after.next.0, total);
+    }
+    Ok(None)
+}
+
+fn proofs(data: &Data, genesis: &ValidGenesis) -> Result<Proofs, Failure> {
+    let missing = || unusable(data.beside.join("proofs").display(), "there is no proof store beside the journal");
+    let dir = data.proofs().ok_or_else(missing)?;
+    let store = ProofStore::open(dir).map_err(|error| failed("the proof store", error))?;
+    let params = params::verifier(genesis).map_err(|error| unusable("proof parameters", error))?;
+    Ok(Proofs { store, checker: Arc::new(RealChecker::new(params)) })
+}
+
+fn text(report: &Report, links: Option<&ChainFault>, elapsed_ms: u64) -> String {
+    let (end, c) = (&report.end, &report.checked);
+    let mut out = format!(
+        "{}  chain {}, genesis {}\nblocks     {} up to height {}, {} events, {} signatures of validators\nexecuted   {} transactions, {} messages accepted and {} refused, {} settlements of {} entries, {} epochs\nrecomputed {} draws, {} admissions, {} amounts by separate books\nmoney      {} rewards, {} penalties, {} refunds, {} bounty rises, {} repayments; conserved after every block\nbatches    {} proven, {} certified\n",
+        if report.good { "good     " } else { "NOT GOOD " },
+        report.chain_id,
+        report.genesis_hash,
+        c.blocks,
+        end.height,
+        c.events,
+        c.signatures,
+        c.transactions,
+        c.messages_accepted,
+        c.messages_refused,
+        c.settlements,
+        c.settlement_entries,
+        c.epochs,
+        c.draws,
+        c.admissions,
+        c.amounts,
+        c.rewards,
+        c.penalties,
+        c.refunds,
+        c.bounty_rises,
+        c.repayments,
+        c.batches_proven,
+        c.batches_certified,
+    );
+    let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
+    line(proof_line(report.proofs.as_ref(), c.proofs_accepted));
+    for missing in report.proofs.iter().flat_map(|p| &p.first_missing) {
+        line(format!("           missing: task {} of {}: {}", missing.task, missing.plugin, missing.detail));
+    }
+    if let Tip::Unsigned { why } = &report.tip {
+        line(format!("last block its decision is not shown: {why}"));
+    }
+    line(format!(
+        "state      {} after block {} (state root {}, events head {})",
+        end.state_hash, end.height, end.state_root, end.events_head
+    ));
+    if let Some(fault) = links {
+        line(format!("links      {fault}"));
+    }
+    if let Some(found) = &report.divergence {
+        line(format!(
+            "\nfirst difference: block {}, event {} ({} in the block): {}",
+            found.height, found.seq, found.index, found.reason
+        ));
+        let shown = |e: &Option<EventView>| e.as_ref().map_or_else(|| "nothing".to_owned(), |e| e.text.clone());
+        line(format!("  expected {}\n  found    {}\n  around:", shown(&found.expected), shown(&found.found)));
+        for event in &found.around {
+            let mark = if event.seq == found.seq { '>' } else { ' ' };
+            line(format!("  {mark} {:>8}  {}", event.seq.to_string(), event.text));
+        }
+    }
+    line(format!("took       {}.{:03} s", elapsed_ms / 1_000, elapsed_ms % 1_000));
+    out
+}
+
+fn proof_line(proofs: Option<&ProofReport>, accepted: u64) -> String {
+    match proofs {
+        None => format!("proofs     {accepted} accepted, not verified again (--proofs does)"),
+        Some(p) => {
+            let skipped = p.skipped.as_ref().map(|why| format!("; skipped: {why}")).unwrap_or_default();
+            format!(
+                "proofs     {accepted} accepted, {} verified, {} missing (kept {}){skipped}",
+                p.verified, p.missing, p.retention
+            )
+        }
+    }
+}
