@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// A kind of fault that does not happen although the level has it. May be repeated.
     #[arg(long, value_name = "KIND")]
     without: Vec<FaultKind>,
+    /// Data directory of a chain (`genesis.toml`, `journal/`) to go on from, with new keys and simulated proofs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
     /// Runs spent on finding a smaller world with the same failure; 0 for none.
     #[arg(long, default_value_t = 32, value_name = "RUNS")]
     shrink: u32,
@@ -53,13 +56,14 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
-    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, shrink, journal } = args;
-    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, from, shrink, journal } = args;
+    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without, from };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
     let (world, mut report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
+        WorldError::From(error) => unusable("the journal to go on from", error),
         error => failed("the world", error),
     })?;
     if let Some(dir) = &journal {

@@ -15,6 +15,7 @@
 pub mod consensus;
 pub mod disk;
 pub mod faults;
+pub mod from;
 pub mod judge;
 pub mod memo;
 pub mod network;

@@ -18,6 +18,7 @@ fn small(seed: u64, faults: FaultLevel) -> SimOptions {
         transactions_per_block: 2,
         faults,
         without: Vec::new(),
+        from: None,
     }
 }
 
@@ -148,4 +149,26 @@ fn the_journal_of_a_world_is_written_as_a_data_directory() {
     assert_eq!(state.height().0, report.blocks);
     assert_eq!(state.events_head(), report.events_head);
     assert_eq!(state.state_root(), report.state_root);
+}
+
+#[test]
+fn a_world_goes_on_from_a_journal_with_new_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("production");
+    let options = SimOptions { validators: 1, ..small(10, FaultLevel::None) };
+    let (world, before) = sim::run_world(&options).unwrap();
+    assert!(before.failure.is_none());
+    world.write(&out).unwrap();
+    let forked = |seed| SimOptions { from: Some(out.clone()), ..small(seed, FaultLevel::Mild) };
+    let (one, two) = (green(&forked(11)), green(&forked(11)));
+    assert_eq!(without_times(&one), without_times(&two));
+    assert!(one.command.contains("--from"));
+    assert!(one.blocks > before.blocks && one.transactions > 0, "{one:?}");
+    // The plugins of the journal work on with their new keys: nobody has to be admitted again.
+    assert!(one.proofs >= one.transactions && one.proofs < one.transactions + 20, "{one:?}");
+    assert_ne!(green(&forked(12)).journal_hash, one.journal_hash);
+
+    std::fs::remove_file(out.join("genesis.toml")).unwrap();
+    let refused = sim::run(&forked(11));
+    assert!(matches!(refused, Err(sim::WorldError::From(_))), "{refused:?}");
 }
