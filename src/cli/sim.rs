@@ -30,6 +30,12 @@ pub(super) struct Args {
     /// A kind of fault that does not happen although the level has it. May be repeated.
     #[arg(long, value_name = "KIND")]
     without: Vec<FaultKind>,
+    /// Data directory of a chain (`genesis.toml`, `journal/`) to go on from, with new keys and simulated proofs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Runs spent on finding a smaller world with the same failure; 0 for none.
+    #[arg(long, default_value_t = 32, value_name = "RUNS")]
+    shrink: u32,
     /// Where to write the journal, as a node's data directory; it must not exist.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
@@ -50,26 +56,29 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
-    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, journal } = args;
-    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, from, shrink, journal } = args;
+    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without, from };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
-    let (world, report) = sim::run_world(&options).map_err(|error| match error {
+    let (world, mut report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
+        WorldError::From(error) => unusable("the journal to go on from", error),
         error => failed("the world", error),
     })?;
     if let Some(dir) = &journal {
         world.write(dir).map_err(|error| unusable("the journal", error))?;
     }
-    output.result(&report, text(&report))?;
-    match &report.failure {
-        None => Ok(()),
-        Some(failure) => Err(Failure::NotValid(format!(
-            "{} does not hold at block {}: {}\nreplay with: {}",
-            failure.rule, failure.height, failure.detail, report.command
-        ))),
+    if let Some(failure) = report.failure.as_mut().filter(|_| shrink > 0) {
+        failure.shrunk = Some(sim::shrink::shrink(&options, failure.rule, report.simulated_ms, shrink).command());
     }
+    output.result(&report, text(&report))?;
+    let Some(failure) = &report.failure else { return Ok(()) };
+    let shrunk = failure.shrunk.as_ref().map(|command| format!("\nsmaller:     {command}")).unwrap_or_default();
+    Err(Failure::NotValid(format!(
+        "{} does not hold at block {}: {}\nreplay with: {}{shrunk}",
+        failure.rule, failure.height, failure.detail, report.command
+    )))
 }
 
 fn text(report: &SimReport) -> String {

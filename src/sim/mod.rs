@@ -15,6 +15,7 @@
 pub mod consensus;
 pub mod disk;
 pub mod faults;
+pub mod from;
 pub mod judge;
 pub mod memo;
 pub mod network;
@@ -25,6 +26,7 @@ pub mod prover;
 pub mod queue;
 pub mod random;
 pub mod report;
+pub mod shrink;
 pub mod users;
 pub mod world;
 

@@ -1,5 +1,7 @@
 //! What a world is made of: the arguments of `crowdfold sim`.
 
+use std::path::PathBuf;
+
 use super::faults::{FaultKind, FaultLevel};
 
 /// Everything that decides what happens in a world. Equal options, equal worlds.
@@ -19,6 +21,8 @@ pub struct SimOptions {
     pub faults: FaultLevel,
     /// Kinds of faults that do not happen although the level has them.
     pub without: Vec<FaultKind>,
+    /// Data directory of the chain that the world goes on from; a new chain if there is none.
+    pub from: Option<PathBuf>,
 }
 
 impl Default for SimOptions {
@@ -31,6 +35,7 @@ impl Default for SimOptions {
             transactions_per_block: 20,
             faults: FaultLevel::None,
             without: Vec::new(),
+            from: None,
         }
     }
 }
@@ -86,6 +91,9 @@ impl SimOptions {
         for kind in &self.without {
             text.push_str(" --without ");
             text.push_str(kind.name());
+        }
+        if let Some(dir) = &self.from {
+            text.push_str(&format!(" --from {}", dir.display()));
         }
         text
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crowdfold_config::Genesis;
-use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
+use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, StoredEvent, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
 use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
 
@@ -121,6 +121,14 @@ impl LedgerCore {
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Up to `limit` events of the journal from number `from` on.
+    ///
+    /// # Errors
+    /// The number is not in the journal, or the disk is at fault.
+    pub fn events(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        self.journal.read(from, limit)
     }
 
     /// Builds a proposal on the last block and keeps what it would do.
