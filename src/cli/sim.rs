@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failure, Output, failed, unusable};
 use crate::sim::{
-    self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
+    self, adversaries::Adversary, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,9 +30,37 @@ pub(super) struct Args {
     /// A kind of fault that does not happen although the level has it. May be repeated.
     #[arg(long, value_name = "KIND")]
     without: Vec<FaultKind>,
+    /// Attacks that take place, by name and separated by commas, or `all`: the report shows what they earned.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    adversaries: Vec<Attack>,
     /// Where to write the journal, as a node's data directory; it must not exist.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
+}
+
+/// An attack, or all of them.
+#[derive(Clone, Copy, Debug)]
+enum Attack {
+    All,
+    One(Adversary),
+}
+
+impl std::str::FromStr for Attack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let names = Adversary::ALL.map(Adversary::name).join(", ");
+        let found = Adversary::ALL.into_iter().find(|a| a.name() == text);
+        found.map(Self::One).ok_or_else(|| format!("`{text}` is none of all, {names}"))
+    }
+}
+
+fn attacks(asked: &[Attack]) -> Vec<Adversary> {
+    let is_asked = |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
+    Adversary::ALL.into_iter().filter(is_asked).collect()
 }
 
 fn duration(text: &str) -> Result<u64, String> {
@@ -50,8 +78,9 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
-    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, journal } = args;
-    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, adversaries, journal } = args;
+    let adversaries = attacks(&adversaries);
+    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without, adversaries };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
@@ -89,6 +118,11 @@ fn text(report: &SimReport) -> String {
     }
     let names: Vec<&str> = report.unsupported.iter().map(|kind| kind.name()).collect();
     lines.push(format!("unsupported   {} (no L1 is built)", names.join(", ")));
+    if let Some(earnings) = &report.earnings {
+        lines.extend(earnings.lines());
+        let (least, most) = (earnings.least_multiple_bp, earnings.most_multiple_bp);
+        lines.push(format!("capacity multiple between {least} and {most} basis points"));
+    }
     let speed = report.milli_hours_per_second();
     lines.push(format!(
         "wall time     {} ms, {}.{:03} simulated hours per second",

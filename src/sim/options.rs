@@ -1,6 +1,9 @@
 //! What a world is made of: the arguments of `crowdfold sim`.
 
-use super::faults::{FaultKind, FaultLevel};
+use super::{
+    adversaries::Adversary,
+    faults::{FaultKind, FaultLevel},
+};
 
 /// Everything that decides what happens in a world. Equal options, equal worlds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct SimOptions {
     pub faults: FaultLevel,
     /// Kinds of faults that do not happen although the level has them.
     pub without: Vec<FaultKind>,
+    /// Attacks that take place; their plugins are the last ones.
+    pub adversaries: Vec<Adversary>,
 }
 
 impl Default for SimOptions {
@@ -31,6 +36,7 @@ impl Default for SimOptions {
             transactions_per_block: 20,
             faults: FaultLevel::None,
             without: Vec::new(),
+            adversaries: Vec::new(),
         }
     }
 }
@@ -68,6 +74,11 @@ impl SimOptions {
                 return Err(OptionsError::Range { name, value, least, most });
             }
         }
+        let attackers: u32 = self.adversaries.iter().map(|a| a.identities(self.plugins)).sum();
+        if attackers * 2 > self.plugins {
+            let (name, value, least) = ("plugins", self.plugins.into(), u64::from(attackers) * 2);
+            return Err(OptionsError::Range { name, value, least, most: 10_000 });
+        }
         Ok(())
     }
 
@@ -86,6 +97,10 @@ impl SimOptions {
         for kind in &self.without {
             text.push_str(" --without ");
             text.push_str(kind.name());
+        }
+        for (place, adversary) in self.adversaries.iter().enumerate() {
+            text.push_str(if place == 0 { " --adversaries " } else { "," });
+            text.push_str(adversary.name());
         }
         text
     }

@@ -10,6 +10,7 @@ use super::Behaviour;
 use crate::{
     proofs::SimulatedChecker,
     sim::{
+        adversaries::{Deed, Role},
         faults::{FaultKind, FaultPlan},
         random::{Seed, Stream},
     },
@@ -34,8 +35,8 @@ pub enum Work {
         /// The fault that this is.
         fault: Option<FaultKind>,
     },
-    /// It never ends.
-    Never(FaultKind),
+    /// It never ends; the fault that this is.
+    Never(Option<FaultKind>),
 }
 
 /// A prover by number.
@@ -52,17 +53,28 @@ pub struct Prover {
     pub connection: Option<u64>,
     /// When it is woken next.
     pub wake_ms: u64,
+    /// It is about to leave with its group.
+    pub leaves: bool,
     /// When it dies for good.
     pub dies_ms: Option<u64>,
     ms_per_segment: u64,
     luck: Stream,
     seed: u64,
+    /// Work asked for so far.
+    asked: u64,
 }
 
 impl Prover {
     /// Plugin `number` of a world; the first is always honest, so that a world never lacks one.
     #[must_use]
-    pub fn new(seed: Seed, number: u64, signer: Signer, plan: &FaultPlan, duration_ms: u64) -> Self {
+    pub fn new(
+        seed: Seed,
+        number: u64,
+        signer: Signer,
+        plan: &FaultPlan,
+        duration_ms: u64,
+        role: Option<Role>,
+    ) -> Self {
         let mut luck = seed.stream("plugin", number);
         let ms_per_segment = luck.between(MS_PER_SEGMENT.0, MS_PER_SEGMENT.1);
         let kinds = [
@@ -79,14 +91,29 @@ impl Prover {
         };
         let found = kinds.into_iter().filter(|_| number > 0).find(|(kind, _)| is(*kind));
         let behaviour = found.map_or(Behaviour::Honest, |(_, behaviour)| behaviour);
+        let behaviour = role.map_or(behaviour, Behaviour::Adversary);
         let dies_ms = (behaviour == Behaviour::Dead).then(|| luck.between(duration_ms / 10, duration_ms / 2));
         let (core, connection) = (None, None);
-        Self { signer, behaviour, core, life: 0, connection, wake_ms: u64::MAX, dies_ms, ms_per_segment, luck, seed: number }
+        Self {
+            signer,
+            behaviour,
+            core,
+            life: 0,
+            connection,
+            wake_ms: u64::MAX,
+            leaves: false,
+            dies_ms,
+            ms_per_segment,
+            luck,
+            seed: number,
+            asked: 0,
+        }
     }
 
     /// Starts the process anew; it remembers its key only.
     pub fn start(&mut self, now_ms: u64) {
         self.life += 1;
+        self.leaves = false;
         self.connection = None;
         self.wake_ms = u64::MAX;
         let config = ProverConfig {
@@ -118,18 +145,33 @@ impl Prover {
             Behaviour::Slow => {
                 Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) }
             }
-            Behaviour::Lazy => Work::Never(FaultKind::LazyPlugin),
-            Behaviour::Liar => {
-                let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
-                let result = lie.ok_or(WorkError::Cancelled);
-                Work::Ends { in_ms: 1_000, result, fault: Some(FaultKind::LyingPlugin) }
-            }
-            Behaviour::Thief => match others.by_another(&self.signer.address()) {
-                Some(stolen) => {
-                    Work::Ends { in_ms: 1_000, result: Ok(stolen), fault: Some(FaultKind::StealingPlugin) }
+            Behaviour::Lazy => Work::Never(Some(FaultKind::LazyPlugin)),
+            Behaviour::Liar => self.lie(Some(FaultKind::LyingPlugin)),
+            Behaviour::Thief => self.steal(others, Some(FaultKind::StealingPlugin)),
+            Behaviour::Adversary(role) => {
+                self.asked += 1;
+                match role.work(self.asked, segments) {
+                    Deed::Prove(shares) => {
+                        Work::Ends { in_ms: in_ms * u64::from(shares), result: honest, fault: None }
+                    }
+                    Deed::Fail(error) => Work::Ends { in_ms: 1_000, result: Err(error), fault: None },
+                    Deed::Lie => self.lie(None),
+                    Deed::Steal => self.steal(others, None),
+                    Deed::Nothing => Work::Never(None),
                 }
-                None => Work::Never(FaultKind::StealingPlugin),
-            },
+            }
+        }
+    }
+
+    fn lie(&mut self, fault: Option<FaultKind>) -> Work {
+        let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
+        Work::Ends { in_ms: 1_000, result: lie.ok_or(WorkError::Cancelled), fault }
+    }
+
+    fn steal(&self, others: &Newest, fault: Option<FaultKind>) -> Work {
+        match others.by_another(&self.signer.address()) {
+            Some(stolen) => Work::Ends { in_ms: 1_000, result: Ok(stolen), fault },
+            None => Work::Never(fault),
         }
     }
 

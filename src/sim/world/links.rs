@@ -105,6 +105,9 @@ impl World {
     }
 
     pub(super) fn start_prover(&mut self, prover: usize) {
+        if self.stays_away(prover) {
+            return;
+        }
         let now_ms = self.now_ms;
         let found = &mut self.provers[prover];
         if found.core.is_none() && found.dies_ms.is_none_or(|at| now_ms < at) {
@@ -176,7 +179,7 @@ impl World {
                 let is_fold = matches!(kind, TaskKind::Aggregate { .. });
                 let work = self.provers[prover].work(&package, segments, is_fold, &self.newest);
                 match work {
-                    Work::Never(fault) => self.counts.add(fault),
+                    Work::Never(fault) => fault.into_iter().for_each(|fault| self.counts.add(fault)),
                     Work::Ends { in_ms, result, fault } => {
                         let running = Running { task, attempt, result, fault };
                         self.queue.put(now_ms + in_ms, Happening::Proven { prover, life, running });
