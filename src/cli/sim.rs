@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Attacks that take place, by name and separated by commas, or `all`: the report shows what they earned.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     adversaries: Vec<Attack>,
+    /// Runs spent on finding a smaller world with the same failure; 0 for none.
+    #[arg(long, default_value_t = 32, value_name = "RUNS")]
+    shrink: u32,
     /// Where to write the journal, as a node's data directory; it must not exist.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
@@ -78,27 +81,49 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
-    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, adversaries, journal } = args;
+    let Args {
+        seed,
+        duration,
+        plugins,
+        validators,
+        transactions_per_block,
+        faults,
+        without,
+        adversaries,
+        shrink,
+        journal,
+    } = args;
     let adversaries = attacks(&adversaries);
-    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without, adversaries };
+    let options = SimOptions {
+        seed,
+        duration_ms: duration,
+        plugins,
+        validators,
+        transactions_per_block,
+        faults,
+        without,
+        adversaries,
+    };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
-    let (world, report) = sim::run_world(&options).map_err(|error| match error {
+    let (world, mut report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
         error => failed("the world", error),
     })?;
     if let Some(dir) = &journal {
         world.write(dir).map_err(|error| unusable("the journal", error))?;
     }
-    output.result(&report, text(&report))?;
-    match &report.failure {
-        None => Ok(()),
-        Some(failure) => Err(Failure::NotValid(format!(
-            "{} does not hold at block {}: {}\nreplay with: {}",
-            failure.rule, failure.height, failure.detail, report.command
-        ))),
+    if let Some(failure) = report.failure.as_mut().filter(|_| shrink > 0) {
+        failure.shrunk = Some(sim::shrink::shrink(&options, failure.rule, report.simulated_ms, shrink).command());
     }
+    output.result(&report, text(&report))?;
+    let Some(failure) = &report.failure else { return Ok(()) };
+    let shrunk = failure.shrunk.as_ref().map(|command| format!("\nsmaller:     {command}")).unwrap_or_default();
+    Err(Failure::NotValid(format!(
+        "{} does not hold at block {}: {}\nreplay with: {}{shrunk}",
+        failure.rule, failure.height, failure.detail, report.command
+    )))
 }
 
 fn text(report: &SimReport) -> String {
@@ -125,8 +150,9 @@ fn text(report: &SimReport) -> String {
     }
     let speed = report.milli_hours_per_second();
     lines.push(format!(
-        "wall time     {} ms, {}.{:03} simulated hours per second",
+        "took          {} ms, {} ms of a core: {}.{:03} simulated hours per second of a core",
         report.wall_ms,
+        report.cpu_ms.map_or_else(|| "?".to_owned(), |ms| ms.to_string()),
         speed / 1_000,
         speed % 1_000
     ));

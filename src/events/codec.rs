@@ -28,6 +28,8 @@ use crate::{
 
 /// Longest payload of an event, in bytes. A block's body is the largest.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
+/// Longest encoding of a state or of a part of one, in bytes.
+pub const MAX_STATE_BYTES: usize = 1 << 30;
 /// Bytes of an envelope before its payload.
 pub const ENVELOPE_HEADER_BYTES: usize = 10;
 

@@ -93,6 +93,9 @@ impl State {
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let opened_at = task.opened_at;
         task.status = status;
+        if matches!(task.kind, TaskKind::Admission { .. }) {
+            self.closed.insert((self.chain.height, id));
+        }
         self.open.remove(&id);
         self.waiting.remove(&id);
         self.remove_bumps(opened_at, id);

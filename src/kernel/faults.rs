@@ -296,7 +296,7 @@ pub enum Refusal {
     /// The task is somebody else's, or waits to be drawn.
     #[error("not assigned to the sender")]
     NotAssigned = 5,
-    /// The task has a proof already.
+    /// The task is closed: it has a proof already, or was an admission that lapsed.
     #[error("already proven")]
     AlreadyProven = 6,
     /// `SubmitProof` for an aggregation task or the other way round.

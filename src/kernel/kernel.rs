@@ -73,6 +73,19 @@ pub enum StartFault {
     Invariant(#[from] InvariantFault),
 }
 
+/// The accounts of the state before block 1, system accounts first.
+fn genesis_accounts(g: &Genesis) -> Vec<(Address, u128)> {
+    let stake = g.validators.iter().map(|v| v.stake.units()).sum::<u128>();
+    let system =
+        [(vm::ESCROW, g.escrow.units()), (vm::ISSUANCE, g.issuance.units()), (vm::STAKE, stake), (vm::REPAY, 0)];
+    system.into_iter().chain(g.allocations.iter().map(|a| (a.account, a.balance.units()))).collect()
+}
+
+/// The sum of all balances, at genesis and for ever.
+pub(crate) fn genesis_supply(g: &Genesis) -> u128 {
+    genesis_accounts(g).into_iter().map(|(_, balance)| balance).sum()
+}
+
 impl Kernel {
     /// The state before block 1, and the events that open the journal.
     ///
@@ -84,13 +97,9 @@ impl Kernel {
         if g.rules_version != RULES_VERSION {
             return Err(StartFault::RulesVersion { found: g.rules_version });
         }
-        let stake = g.validators.iter().map(|v| v.stake.units()).sum::<u128>();
-        let system =
-            [(vm::ESCROW, g.escrow.units()), (vm::ISSUANCE, g.issuance.units()), (vm::STAKE, stake), (vm::REPAY, 0)];
-        let accounts: Vec<_> =
-            system.into_iter().chain(g.allocations.iter().map(|a| (a.account, a.balance.units()))).collect();
+        let accounts = genesis_accounts(g);
         let tree = vm::Tree::genesis(&accounts)?;
-        let supply = accounts.iter().map(|(_, balance)| *balance).sum();
+        let supply = genesis_supply(g);
         let chain = Chain { head: genesis.hash, time_ms: g.time_ms, beacon: genesis.hash, ..Chain::default() };
         let market = Market {
             balances: supply,
@@ -127,6 +136,7 @@ impl Kernel {
             items: OrdMap::new(),
             by_hash: OrdMap::new(),
             batches: OrdMap::new(),
+            closed: OrdSet::new(),
             frozen: OrdMap::new(),
             recent,
             broken: None,

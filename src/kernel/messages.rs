@@ -147,7 +147,11 @@ impl Run<'_> {
                     return Err(MessageFault::UnknownSender(sender));
                 }
                 Ok(match self.state.tasks.get(task) {
+                    None if self.state.was_opened(*task) => Err(Refusal::NotAssigned),
                     None => Err(Refusal::UnknownTask),
+                    Some(t) if matches!(t.status, TaskStatus::Done { .. } | TaskStatus::Lapsed) => {
+                        Err(Refusal::NotAssigned)
+                    }
                     Some(t) if matches!(t.kind, TaskKind::Admission { .. }) => Err(Refusal::WrongKind),
                     Some(t) if matches!(&t.status, TaskStatus::Assigned(a) if a.plugin == sender) => Ok(()),
                     Some(_) => Err(Refusal::NotAssigned),
@@ -167,9 +171,13 @@ impl Run<'_> {
     ) -> Result<Effect, MessageFault> {
         let known = self.state.plugins.contains_key(&sender);
         let refuse = |why: Refusal| if known { Ok(Err(why)) } else { Err(MessageFault::UnknownSender(sender)) };
-        let Some(task) = self.state.tasks.get(&id) else { return refuse(Refusal::UnknownTask) };
+        let Some(task) = self.state.tasks.get(&id) else {
+            // A task that was forgotten is refused as it was before that.
+            let was_opened = self.state.was_opened(id);
+            return refuse(if was_opened { Refusal::AlreadyProven } else { Refusal::UnknownTask });
+        };
         match &task.status {
-            TaskStatus::Done { .. } => return refuse(Refusal::AlreadyProven),
+            TaskStatus::Done { .. } | TaskStatus::Lapsed => return refuse(Refusal::AlreadyProven),
             TaskStatus::Assigned(a) if a.plugin == sender => {}
             TaskStatus::Quarantined { .. } => {}
             TaskStatus::Assigned(_) if planted::is(Bug::ProofFromAnybody) => {}

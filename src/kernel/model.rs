@@ -5,10 +5,10 @@ use crowdfold_events::{
     event::{DrawReceipt, SettlementEntry, TaskKind},
 };
 use imbl::{OrdMap, OrdSet, Vector};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An account's part of the market state; its balance is in the state tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarketAccount {
     /// Earned and not yet settled.
     pub accrued: Zkpow,
@@ -21,7 +21,7 @@ pub struct MarketAccount {
 }
 
 /// A registered prover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plugin {
     /// Its bit in `HeartbeatsRecorded`, from its admission on.
     pub index: Option<u32>,
@@ -44,7 +44,7 @@ pub struct Plugin {
 }
 
 /// An assignment of a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
     /// Who has it.
     pub plugin: Address,
@@ -59,7 +59,7 @@ pub struct Assignment {
 }
 
 /// Where a task stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskStatus {
     /// To be drawn among candidates frozen at or after this block.
     Waiting {
@@ -87,7 +87,7 @@ pub enum TaskStatus {
 }
 
 /// A unit of work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// What it is about.
     pub kind: TaskKind,
@@ -114,7 +114,7 @@ pub struct Task {
 }
 
 /// What an item is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ItemKind {
     /// A user's transaction.
     Transaction {
@@ -129,7 +129,7 @@ pub enum ItemKind {
 }
 
 /// A stage of an item's life: block and its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// The block.
     pub height: Height,
@@ -138,7 +138,7 @@ pub struct Stage {
 }
 
 /// When an item reached each stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
     /// In a block.
     pub committed: Stage,
@@ -153,7 +153,7 @@ pub struct Stages {
 }
 
 /// The accepted proof of an item or node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Who proved; part of the statement.
     pub worker: Address,
@@ -164,7 +164,7 @@ pub struct Accepted {
 }
 
 /// An item: what was executed and what its proof must state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// What it is.
     pub kind: ItemKind,
@@ -195,7 +195,7 @@ pub struct Item {
 }
 
 /// Where a transaction or item stands, in the words of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ItemStatus {
     /// In a block.
     Committed,
@@ -225,7 +225,7 @@ impl Item {
 }
 
 /// A node of a batch's aggregation tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its task.
     pub task: TaskId,
@@ -234,7 +234,7 @@ pub struct Node {
 }
 
 /// A proven block in the making: contiguous proven items.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// First item.
     pub first_item: ItemIndex,

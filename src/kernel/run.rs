@@ -202,7 +202,8 @@ impl<'a> Run<'a> {
 }
 
 impl State {
-    /// What ends a block: the smoothed capacity moves, and free slots are frozen for later draws.
+    /// What ends a block: the smoothed capacity moves, free slots are frozen for later draws,
+    /// and what was finished long ago is forgotten.
     pub(crate) fn seal_block(&mut self) {
         let slots: u64 = self.plugins.iter().filter(|(_, p)| p.active).map(|(a, p)| u64::from(self.slots(a, p))).sum();
         let target = slots.saturating_mul(1_000);
@@ -212,6 +213,7 @@ impl State {
         self.market.smoothed_slots_milli =
             if target >= now { now + (target - now).div_ceil(window) } else { now - (now - target).div_ceil(window) };
         self.freeze_slots();
+        self.prune();
     }
 
     /// Height of the last block.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crowdfold_config::{ValidGenesis, ValidParams};
 use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, TaskId, Zkpow};
 use imbl::{OrdMap, OrdSet, Vector};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     faults::InvariantFault,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The chain's tip, and the block that is being executed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chain {
     pub(crate) height: Height,
     pub(crate) head: B256,
@@ -35,7 +35,7 @@ pub(crate) struct Chain {
 }
 
 /// Sums and counters of the market. Amounts are in the smallest unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Market {
     /// Sum of all balances in the state tree, kept from the changes alone.
     pub(crate) balances: u128,
@@ -77,7 +77,7 @@ pub(crate) struct Market {
 }
 
 /// The free slots as they were after a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frozen {
     /// One entry per free slot, in ascending order of address.
     pub(crate) slots: Vector<Address>,
@@ -113,6 +113,8 @@ pub struct State {
     /// Item of each transaction.
     pub(crate) by_hash: OrdMap<B256, ItemIndex>,
     pub(crate) batches: OrdMap<BatchIndex, Batch>,
+    /// Closed admission tasks by the block in which they were closed.
+    pub(crate) closed: OrdSet<(Height, TaskId)>,
     pub(crate) frozen: OrdMap<Height, Frozen>,
     /// Hashes of the latest headers, for hashcash.
     pub(crate) recent: OrdMap<Height, B256>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{B256, Signer, TaskId};
+use crowdfold_events::{B256, Signer, TaskId, event::TaskKind};
 use crowdfold_prover::{ProverConfig, ProverCore, WorkError};
 
 use super::Behaviour;
@@ -136,7 +136,8 @@ impl Prover {
     }
 
     /// What becomes of a piece of work. `others` are the newest proofs of others.
-    pub fn work(&mut self, package: &Bytes, segments: u32, is_fold: bool, others: &Newest) -> Work {
+    pub fn work(&mut self, package: &Bytes, segments: u32, kind: &TaskKind, others: &Newest) -> Work {
+        let is_fold = matches!(kind, TaskKind::Aggregate { .. });
         let whole = u64::from(segments) * self.ms_per_segment;
         let in_ms = self.luck.between(whole * 9 / 10, whole) / if is_fold { FOLD_FASTER } else { 1 };
         let honest = SimulatedChecker::prove(package).ok_or_else(|| WorkError::BadPackage("not a digest".to_owned()));
@@ -149,8 +150,9 @@ impl Prover {
             Behaviour::Liar => self.lie(Some(FaultKind::LyingPlugin)),
             Behaviour::Thief => self.steal(others, Some(FaultKind::StealingPlugin)),
             Behaviour::Adversary(role) => {
-                self.asked += 1;
-                match role.work(self.asked, segments) {
+                let is_admission = matches!(kind, TaskKind::Admission { .. });
+                self.asked += u64::from(!is_admission);
+                match role.work(self.asked, segments, is_admission) {
                     Deed::Prove(shares) => {
                         Work::Ends { in_ms: in_ms * u64::from(shares), result: honest, fault: None }
                     }

@@ -5,7 +5,6 @@ use std::mem;
 use alloy_primitives::keccak256;
 use crowdfold_events::{
     Address,
-    event::TaskKind,
     wire::{Code, Resume},
     work,
 };
@@ -176,8 +175,7 @@ impl World {
                 }
             }
             Action::StartWork { task, attempt, kind, segments, package } => {
-                let is_fold = matches!(kind, TaskKind::Aggregate { .. });
-                let work = self.provers[prover].work(&package, segments, is_fold, &self.newest);
+                let work = self.provers[prover].work(&package, segments, &kind, &self.newest);
                 match work {
                     Work::Never(fault) => fault.into_iter().for_each(|fault| self.counts.add(fault)),
                     Work::Ends { in_ms, result, fault } => {
@@ -259,8 +257,7 @@ impl World {
         if self.provers[prover].connection != Some(connection) || found.node_life != self.validators[validator].life {
             return;
         }
-        let is_through =
-            !found.is_broken && !self.weather.is_cut(Peer::Prover(prover), Peer::Validator(validator));
+        let is_through = !found.is_broken && !self.weather.is_cut(Peer::Prover(prover), Peer::Validator(validator));
         let now_ms = self.now_ms;
         if is_through && let Phase::Session(plugin) = found.phase {
             if let Some(session) = self.session(validator, plugin) {

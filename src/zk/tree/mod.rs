@@ -25,11 +25,14 @@
 //! key and next.
 //!
 //! [`native`] keeps the tree, [`ops`] states one operation with its witness
-//! and checks it, [`circuit`] is the slot that proves it.
+//! and checks it, [`circuit`] is the slot that proves it. [`StateTree::to_bytes`]
+//! and [`TreeDelta`] keep a tree and its earlier versions on a disk.
 
 pub mod circuit;
+mod delta;
 pub mod native;
 pub mod ops;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,7 @@ use crate::{
     Scalar,
     poseidon::{Domain, hash4, hash8},
 };
+pub use delta::TreeDelta;
 pub use native::StateTree;
 pub use ops::{OpMode, OpWitness};
 
@@ -160,6 +164,9 @@ pub enum TreeError {
     /// Bytes that do not encode a witness.
     #[error("malformed witness: {0}")]
     Malformed(Malformed),
+    /// Bytes that do not encode a tree or a delta.
+    #[error("malformed tree: {0}")]
+    Bytes(MalformedTree),
 }
 
 /// Before or after an operation.
@@ -208,6 +215,47 @@ pub enum Malformed {
     /// A field element that is not below the modulus.
     #[error("non-canonical field element at byte {0}")]
     Scalar(usize),
+}
+
+/// What is wrong with the bytes of a tree or of a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedTree {
+    /// Not the one length that the counts in front give.
+    #[error("{found} bytes, the counts give {expected}")]
+    Length {
+        /// Bytes given.
+        found: usize,
+        /// Bytes that the counts give.
+        expected: u64,
+    },
+    /// No leaf, or more than there are positions.
+    #[error("{0} leaves")]
+    Leaves(u32),
+    /// The first leaf is not that of the zero address.
+    #[error("the first leaf is not that of the zero address")]
+    Head,
+    /// A key stands twice.
+    #[error("leaf {0} has the key of another")]
+    TwiceKey(u32),
+    /// A field element that is not below the modulus.
+    #[error("non-canonical field element at byte {0}")]
+    Scalar(usize),
+    /// A delta for a tree of another size, or an entry outside its tree.
+    #[error("entry {entry} of the delta is outside a tree of {leaves} leaves")]
+    Outside {
+        /// Which entry; the leaf count itself is entry 0.
+        entry: u32,
+        /// Leaves of the tree.
+        leaves: u64,
+    },
+    /// A digest is not that of what is below it.
+    #[error("digest {position} of level {level} is not that of what is below it")]
+    Digest {
+        /// Levels above the leaves.
+        level: usize,
+        /// Position in its level.
+        position: usize,
+    },
 }
 
 fn hex_key(key: &Address) -> String {

@@ -20,11 +20,11 @@ use crate::Scalar;
 /// All accounts with the digests of all nodes.
 #[derive(Clone, Debug)]
 pub struct StateTree {
-    leaves: SharedVec<Leaf>,
+    pub(super) leaves: SharedVec<Leaf>,
     /// `levels[l]` holds the digests `l` levels above the leaves, as many as
     /// are not those of an unused subtree; `levels[DEPTH]` is the root.
-    levels: [SharedVec<Scalar>; DEPTH + 1],
-    index: KeyIndex,
+    pub(super) levels: [SharedVec<Scalar>; DEPTH + 1],
+    pub(super) index: KeyIndex,
 }
 
 impl Default for StateTree {
@@ -294,7 +294,7 @@ impl StateTree {
     }
 }
 
-fn shared<T: Clone>(values: impl IntoIterator<Item = T>) -> SharedVec<T> {
+pub(super) fn shared<T: Clone>(values: impl IntoIterator<Item = T>) -> SharedVec<T> {
     let mut all = SharedVec::new();
     for (i, value) in values.into_iter().enumerate() {
         all.put(i, value);

@@ -70,6 +70,67 @@ impl<T: Clone> SharedVec<T> {
         place(Arc::make_mut(&mut self.root), self.capacity / FAN_OUT, index, value);
         self.len = self.len.max(index + 1);
     }
+
+    /// Every entry in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len).map_while(|index| self.get(index))
+    }
+
+    /// Forgets the entries from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        // What stays in the blocks behind the end is overwritten by the next `put` there.
+        self.len = self.len.min(len);
+    }
+
+    /// Calls `visit` with every index below both lengths whose block is not
+    /// shared with `other`: all that can differ, and little else.
+    pub(super) fn unshared(&self, other: &Self, visit: &mut dyn FnMut(usize)) {
+        let end = self.len.min(other.len);
+        let (mut a, mut b) = (Some(&self.root), Some(&other.root));
+        let (mut span_a, mut span_b) = (self.capacity, other.capacity);
+        // A vector that has grown holds the smaller one's whole range in its first block.
+        while span_a > span_b {
+            (a, span_a) = (a.and_then(|block| block.first()), span_a / FAN_OUT);
+        }
+        while span_b > span_a {
+            (b, span_b) = (b.and_then(|block| block.first()), span_b / FAN_OUT);
+        }
+        if let (Some(a), Some(b)) = (a, b) {
+            differing(a, b, span_a, 0, end, visit);
+        }
+    }
+}
+
+impl<T> Block<T> {
+    fn first(&self) -> Option<&Arc<Self>> {
+        match self {
+            Self::Values(_) => None,
+            Self::Blocks(blocks) => blocks.first(),
+        }
+    }
+}
+
+/// `span` is the number of entries under each of the two blocks, `first` the index of their first.
+fn differing<T>(
+    a: &Arc<Block<T>>,
+    b: &Arc<Block<T>>,
+    span: usize,
+    first: usize,
+    end: usize,
+    visit: &mut dyn FnMut(usize),
+) {
+    if first >= end || Arc::ptr_eq(a, b) {
+        return;
+    }
+    match (a.as_ref(), b.as_ref()) {
+        (Block::Blocks(a), Block::Blocks(b)) => {
+            let below = span / FAN_OUT;
+            for (slot, (a, b)) in a.iter().zip(b).enumerate() {
+                differing(a, b, below, first + slot * below, end, visit);
+            }
+        }
+        _ => (first..end.min(first + span)).for_each(&mut *visit),
+    }
 }
 
 /// `span` is the number of entries under one slot of `block`.
@@ -147,6 +208,19 @@ impl KeyIndex {
         }
     }
 
+    /// Forgets `key`.
+    pub(super) fn remove(&mut self, key: &Address) {
+        let at = self.block_of(key);
+        let blocks = Arc::make_mut(&mut self.blocks);
+        let block = Arc::make_mut(&mut blocks[at]);
+        if let Ok(slot) = block.binary_search_by(|(k, _)| k.cmp(key)) {
+            block.remove(slot);
+        }
+        if block.is_empty() && blocks.len() > 1 {
+            blocks.remove(at);
+        }
+    }
+
     /// Every entry in key order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Address, u32)> + '_ {
         self.blocks.iter().flat_map(|block| block.iter().copied())
@@ -190,6 +264,35 @@ mod tests {
             }
         }
 
+        /// All that differs is visited, below the shorter length, whatever grew or was cut in between.
+        #[test]
+        fn unshared_covers_every_difference(len in 1usize..3000, writes in proptest::collection::vec((any::<usize>(), any::<u32>()), 0..20), adds in 0usize..2000, cut in any::<usize>()) {
+            let mut old = SharedVec::new();
+            for i in 0..len {
+                old.put(i, i as u32);
+            }
+            let mut new = old.clone();
+            for (at, value) in &writes {
+                new.put(at % len, *value);
+            }
+            for i in len..len + adds {
+                new.put(i, 1);
+            }
+            new.truncate(1 + cut % new.len());
+            for (a, b) in [(&old, &new), (&new, &old)] {
+                let mut visited = std::collections::BTreeSet::new();
+                a.unshared(b, &mut |index| drop(visited.insert(index)));
+                let end = a.len().min(b.len());
+                prop_assert!(visited.iter().all(|i| *i < end));
+                prop_assert!((0..end).all(|i| a.get(i) == b.get(i) || visited.contains(&i)));
+                prop_assert!(visited.len() <= writes.len() * FAN_OUT + FAN_OUT);
+            }
+            // What was cut off does not come back.
+            let kept: Vec<u32> = new.iter().copied().collect();
+            new.put(new.len(), 77);
+            prop_assert_eq!(new.iter().copied().collect::<Vec<_>>(), [kept, vec![77]].concat());
+        }
+
         #[test]
         fn key_index_is_a_sorted_map(start in proptest::collection::btree_map(any::<u16>(), any::<u32>(), 0..1000), adds in proptest::collection::vec((any::<u16>(), any::<u32>()), 0..1000)) {
             let entries: Vec<_> = start.iter().map(|(k, v)| (key(*k), *v)).collect();
@@ -197,8 +300,12 @@ mod tests {
             let snapshot = index.clone();
             let mut map: BTreeMap<Address, u32> = entries.iter().copied().collect();
             for (k, v) in adds {
-                map.insert(key(k), v);
-                index.insert(key(k), v);
+                if v % 3 == 0 {
+                    map.remove(&key(k));
+                    index.remove(&key(k));
+                }
+                map.insert(key(k ^ 1), v);
+                index.insert(key(k ^ 1), v);
             }
             prop_assert_eq!(snapshot.iter().collect::<Vec<_>>(), entries);
             prop_assert_eq!(index.iter().collect::<Vec<_>>(), map.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>());

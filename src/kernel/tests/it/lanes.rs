@@ -225,7 +225,7 @@ fn pointless_messages_are_refused_with_stable_codes_and_use_up_their_sequence() 
         (MessageBody::HandBack { task: TaskId(99) }, Refusal::UnknownTask),
         (MessageBody::SubmitProof { task: TaskId(99), proof_hash: Default::default() }, Refusal::UnknownTask),
         (MessageBody::SubmitProof { task: admission, proof_hash: Default::default() }, Refusal::AlreadyProven),
-        (MessageBody::HandBack { task: admission }, Refusal::WrongKind),
+        (MessageBody::HandBack { task: admission }, Refusal::NotAssigned),
         (MessageBody::Withdraw, Refusal::NothingToWithdraw),
         (register, Refusal::AlreadyRegistered),
     ];

@@ -51,7 +51,7 @@ fn genesis_root_follows_the_definition() {
 }
 
 /// Random changes: `create` decides for unknown addresses only.
-fn changes(known: &BTreeMap<Address, Account>, picks: &[(u8, u64, u128)]) -> Vec<StateOp> {
+pub(super) fn changes(known: &BTreeMap<Address, Account>, picks: &[(u8, u64, u128)]) -> Vec<StateOp> {
     let mut known: std::collections::BTreeSet<Address> = known.keys().copied().collect();
     picks
         .iter()
