@@ -249,20 +249,4 @@ impl JournalStore for Disk {
         let rest = platter.unsynced.iter().flat_map(|frame| frame.clone().into_events());
         Ok(rest.skip((from.0 - durable.0) as usize).take(limit).collect())
     }
-
-    fn floor(&self) -> Head {
-        self.platter().journal.floor()
-    }
-
-    fn subscribe(&self, _: EventSeq) -> Result<crowdfold_journal::Subscription, JournalError> {
-        Err(JournalError::Unsupported { what: "a subscription" })
-    }
-
-    fn put_snapshot(&mut self, _: &crowdfold_journal::Snapshot) -> Result<(), JournalError> {
-        Err(JournalError::Unsupported { what: "a snapshot" })
-    }
-
-    fn snapshot(&self, _: EventSeq) -> Result<Option<crowdfold_journal::Snapshot>, JournalError> {
-        Ok(None)
-    }
 }

@@ -18,6 +18,7 @@ fn small(seed: u64, faults: FaultLevel) -> SimOptions {
         transactions_per_block: 2,
         faults,
         without: Vec::new(),
+        adversaries: Vec::new(),
     }
 }
 
