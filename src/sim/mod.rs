@@ -12,6 +12,8 @@
 //! options give byte-identical journals. It does not establish anything about
 //! real proofs, about actors and sockets, or about an L1.
 
+pub mod adversaries;
+pub mod checkers;
 pub mod consensus;
 pub mod disk;
 pub mod faults;

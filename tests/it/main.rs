@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+mod adversaries;
 mod audit;
 mod bad_proofs;
 mod cli;
@@ -13,6 +14,7 @@ mod ledger;
 mod mempool;
 mod messages;
 mod path;
+mod planted;
 mod restart;
 mod sim;
 mod wallets;

@@ -19,6 +19,7 @@ fn small(seed: u64, faults: FaultLevel) -> SimOptions {
         faults,
         without: Vec::new(),
         from: None,
+        adversaries: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, Propos
 
 use crate::{
     node::{Committed, Snapshot},
+    planted::{self, Bug},
     rpc::index::IndexError,
 };
 
@@ -201,8 +202,15 @@ impl LedgerCore {
     /// [`LedgerError`]; fatal.
     pub fn commit(&mut self, hash: &B256) -> Result<Arc<Committed>, LedgerError> {
         let outcome = self.overlays.remove(hash).ok_or(LedgerError::NotExecuted(*hash))?;
-        let stored = outcome.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
-        let head = self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?;
+        let mut stored = outcome.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+        let height = outcome.block.header.height.0;
+        if planted::is(Bug::LedgerCutsFrame) && height.is_multiple_of(8) {
+            stored.pop();
+        }
+        let head = match planted::is(Bug::LedgerForgetsAppend) && height.is_multiple_of(8) {
+            true => self.journal.head(),
+            false => self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?,
+        };
         self.overlays.clear();
         let mut next = (*self.snapshot).clone();
         next.advance(&outcome.block, &outcome.events, outcome.state)?;
@@ -251,6 +259,9 @@ impl Replay {
             _ => {}
         }
         self.state.apply(&event);
+        if planted::is(Bug::ReplayAppliesTwice) && matches!(event, Event::TrustChanged { .. }) {
+            self.state.apply(&event);
+        }
         let is_last = matches!(event, Event::BlockSealed { .. });
         self.block.push(event);
         if is_last { self.block_end() } else { Ok(()) }

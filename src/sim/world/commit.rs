@@ -106,6 +106,7 @@ impl World {
             self.tip = height;
             self.block_events.insert(height.0, crowdfold_events::EventSeq(before.event_count()));
             self.sum(&committed.events);
+            self.earnings.block(&committed.events, state);
         }
         let seen = Committed {
             validator,
@@ -124,6 +125,9 @@ impl World {
         }
         self.assign(validator, acts);
         self.certify(validator);
+        if is_first {
+            self.scheme(height);
+        }
         if validator == self.gateway() {
             let wants_more = self.healed_at.is_none();
             let sending = self.users.block(now_ms, &committed.snapshot.state, wants_more);

@@ -205,6 +205,9 @@ impl World {
     /// All faults end: whoever is down is started by what is scheduled already.
     pub(super) fn heal(&mut self) {
         self.healed_at = Some((self.now_ms, self.tip));
+        if let Some(node) = self.validators.iter().find_map(|v| v.node.as_ref()) {
+            self.earnings.close(&node.ledger.snapshot().state);
+        }
         self.weather.heal();
         for validator in &mut self.validators {
             validator.conduct = Conduct::Honest;

@@ -15,6 +15,7 @@ use crate::{
     actors::ledger::{LedgerCore, LedgerError},
     node::Snapshot,
     sim::{
+        adversaries::{self, Adversary, Earnings},
         disk::Disk,
         faults::{FaultCounts, FaultPlan},
         consensus::{Decision, LogState},
@@ -25,7 +26,7 @@ use crate::{
         observe::{Cast, Opening},
         options::{OptionsError, SimOptions},
         people::People,
-        prover::machine::{Newest, Prover},
+        prover::{Behaviour, machine::{Newest, Prover}},
         queue::Queue,
         random::Seed,
         users::Users,
@@ -111,12 +112,29 @@ impl World {
         let Some(origin) = origin else {
             return Err(OptionsError::Range { name: "validators", value: 0, least: 1, most: 64 }.into());
         };
-        let users = Users::new(seed, wallets, options.transactions_per_block, &origin.state);
+        let mut users = Users::new(seed, wallets, options.transactions_per_block, &origin.state);
+        let roles = adversaries::roles(&options.adversaries, options.plugins);
         let provers: Vec<Prover> = plugins
             .into_iter()
+            .zip(roles)
             .enumerate()
-            .map(|(number, signer)| Prover::new(seed, number as u64, signer, &plan, options.duration_ms))
+            .map(|(number, (signer, role))| {
+                Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role)
+            })
             .collect();
+        let mut earnings = Earnings::default();
+        for prover in &provers {
+            match prover.behaviour {
+                Behaviour::Adversary(role) => earnings.watch(prover.signer.address(), Some(role.adversary)),
+                Behaviour::Honest => earnings.watch(prover.signer.address(), None),
+                _ => {}
+            }
+        }
+        if options.adversaries.contains(&Adversary::SelfSpammer)
+            && let Some(wallet) = users.start_spam()
+        {
+            earnings.watch_user(wallet, Some(Adversary::SelfSpammer));
+        }
         let cast = Cast {
             validators: made.iter().map(|v| v.signer.address()).collect(),
             plugins: provers.iter().map(|p| (p.signer.address(), p.behaviour)).collect(),
@@ -152,6 +170,7 @@ impl World {
             is_over: false,
             failure: None,
             sums: Sums::default(),
+            earnings,
         };
         world.tip = world.origin.height();
         world.open()?;
