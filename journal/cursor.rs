@@ -201,7 +201,19 @@ impl SegmentCursor {
         }
         let at = self.before.next;
         while self.before.next.0 < seq {
-            let Some(raw) = self.raw()? else { return Ok(()) };
+            let (before, offset) = (self.before, self.offset);
+            let raw = match self.raw() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    // What is damaged may lie before the event that is looked for.
+                    if self.resume() && self.before.next.0 <= seq {
+                        continue;
+                    }
+                    (self.before, self.offset) = (before, offset);
+                    return Err(error);
+                }
+            };
             let (before, after, length) = (raw.before, raw.claims_after(), raw.bytes.len());
             if before.next != self.before.next {
                 return Err(self.damaged(Damage::Place { found: before.next }));

@@ -156,6 +156,14 @@ pub enum JournalError {
         /// What was expected.
         detail: Damage,
     },
+    /// sled cannot read a copy of a window.
+    #[error("sled cannot read a copy of {detail}")]
+    BadWindow {
+        /// The window.
+        path: PathBuf,
+        /// The window and sled's words.
+        detail: String,
+    },
     /// A file that must be there is not.
     #[error("{} is missing; it begins at event {at}", .file.display())]
     Missing {

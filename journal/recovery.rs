@@ -51,6 +51,9 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
     }
     // All checks are done; from here on the directory is changed.
     let head_file = HeadFile::open(dir)?;
+    if ![segment::folder(dir), window::folder(dir), snapshot::folder(dir)].iter().all(|folder| folder.is_dir()) {
+        folders(dir, &*disk)?;
+    }
     let (windows, _) = window::list(dir)?;
     let number = windows.last().copied().unwrap_or(0).max(slot.window) + 1;
     let (mut active, mut live) = (None, None);
@@ -116,9 +119,7 @@ pub(crate) fn create(dir: &Path, disk: &dyn Disk, floor: &Floor) -> Result<HeadS
             detail: "missing beside a journal that has frames",
         });
     }
-    for folder in [segment::folder(dir), window::folder(dir), snapshot::folder(dir)] {
-        disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
-    }
+    folders(dir, disk)?;
     if *floor != Floor::GENESIS {
         floor::write(disk, dir, floor)?;
     }
@@ -128,6 +129,14 @@ pub(crate) fn create(dir: &Path, disk: &dyn Disk, floor: &Floor) -> Result<HeadS
         disk.sync_dir(parent).map_err(JournalError::io("sync", parent))?;
     }
     Ok(HeadState { slot, other: None })
+}
+
+/// Makes the folders durable before anything in them counts.
+fn folders(dir: &Path, disk: &dyn Disk) -> Result<(), JournalError> {
+    for folder in [segment::folder(dir), window::folder(dir), snapshot::folder(dir)] {
+        disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
+    }
+    disk.sync_dir(dir).map_err(JournalError::io("sync", dir))
 }
 
 /// Checks headers and footers of the segments before the newest.

@@ -363,6 +363,7 @@ fn place(error: &JournalError) -> (Option<PathBuf>, Option<u64>, Option<EventSeq
         JournalError::Missing { file, at } => (Some(file.clone()), None, Some(*at)),
         JournalError::Behind { file, found, .. } => (Some(file.clone()), None, Some(*found)),
         JournalError::OtherHistory { file, at, .. } => (Some(file.clone()), None, Some(*at)),
+        JournalError::BadWindow { path, .. } => (Some(path.clone()), None, None),
         JournalError::BadHead { path, .. } => (Some(path.clone()), Some(0), None),
         _ => (None, None, None),
     }

@@ -82,7 +82,7 @@ impl Window {
     ) -> Result<Self, JournalError> {
         let path = path(dir, number);
         disk.before_sled(&path, 0).map_err(JournalError::io("create", &path))?;
-        let db = open(&path, sled_segment_bytes)?;
+        let db = guarded("create", &path, || config(&path, sled_segment_bytes).open())?;
         let db_path = path.join("db");
         let file = File::options().read(true).write(true).open(&db_path);
         let file = file.map_err(JournalError::io("open", &db_path))?;
@@ -132,9 +132,8 @@ impl Window {
     }
 }
 
-fn open(path: &Path, segment_bytes: usize) -> Result<sled::Db, JournalError> {
-    let config = sled::Config::new().path(path).segment_size(segment_bytes).flush_every_ms(None);
-    guarded("open", path, || config.open())
+fn config(path: &Path, segment_bytes: usize) -> sled::Config {
+    sled::Config::new().path(path).segment_size(segment_bytes).flush_every_ms(None)
 }
 
 /// sled asserts what it believes about its files; a failed assertion is an
@@ -168,17 +167,21 @@ pub(crate) fn read_copy(dir: &Path, number: u64) -> Result<BTreeMap<u64, Vec<u8>
         let detail = Damage::Header;
         return Err(JournalError::BadFile { file: path.join("conf"), offset: 0, what: "sled's configuration", detail });
     };
-    let db = open(scratch.path(), segment)?;
     let mut frames = BTreeMap::<u64, Vec<u8>>::new();
-    guarded("read the copy of", &path, || {
+    let read = guarded("read", &path, || {
+        let db = config(scratch.path(), segment).open()?;
         for entry in db.iter() {
             let (key, value) = entry?;
             let Some(first) = key.first_chunk::<8>() else { continue };
             frames.entry(u64::from_be_bytes(*first)).or_default().extend_from_slice(&value);
         }
         Ok(())
-    })?;
-    Ok(frames)
+    });
+    match read {
+        Ok(()) => Ok(frames),
+        Err(JournalError::Io { detail, .. }) => Err(JournalError::BadWindow { path, detail }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Compares frames of a segment before `end`, ascending, with those of a window.

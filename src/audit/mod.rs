@@ -31,10 +31,14 @@ mod blocks;
 pub mod books;
 pub mod chain;
 mod compare;
+pub mod counterfactual;
 mod counts;
+pub mod explain;
 mod proofs;
+pub mod replay;
 pub mod report;
 mod run;
+pub mod settings;
 pub mod source;
 pub mod standing;
 

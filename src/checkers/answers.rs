@@ -1,6 +1,10 @@
 //! Messages: which take effect, which are refused and why, and what each does.
 
-use crowdfold_events::{Address, Event, MessageBody, SignedMessage, TaskId, event::{InactiveReason, PenaltyReason, TaskKind}, work};
+use crowdfold_events::{
+    Address, Event, MessageBody, SignedMessage, TaskId,
+    event::{InactiveReason, PenaltyReason, TaskKind},
+    work,
+};
 
 use crate::{
     books::Status,
@@ -45,7 +49,8 @@ impl Referee<'_> {
             self.notes.note(Check::Sequence, "sequence", format!("above {last}"), sequence);
         }
         let block = &self.books.params().block;
-        let (most, most_of_sender, found) = (block.max_messages, block.max_messages_per_sender, self.body.messages.len());
+        let (most, most_of_sender, found) =
+            (block.max_messages, block.max_messages_per_sender, self.body.messages.len());
         if found > most as usize {
             self.notes.note(Check::Limits, "messages", most, found);
         }
@@ -73,7 +78,9 @@ impl Referee<'_> {
             None => Verdict::Absent("not from a stranger"),
         };
         match body {
-            MessageBody::Register { work_height, work_nonce } => self.judge_registration(sender, *work_height, *work_nonce),
+            MessageBody::Register { work_height, work_nonce } => {
+                self.judge_registration(sender, *work_height, *work_nonce)
+            }
             MessageBody::Heartbeat | MessageBody::GoInactive => match plugin {
                 None => Verdict::Absent("not from a stranger"),
                 Some(p) if p.index.is_none() => Verdict::Refuse(refusal::NOT_ADMITTED),
@@ -160,9 +167,7 @@ impl Referee<'_> {
             Some(MessageBody::Register { .. }) => vec![Step::Register(sender), Step::OpenAdmission(sender)],
             Some(MessageBody::Heartbeat) => vec![Step::Activate(sender)],
             Some(MessageBody::GoInactive) => vec![Step::Deactivate(sender, InactiveReason::Requested)],
-            Some(
-                MessageBody::SubmitProof { task, proof_hash } | MessageBody::SubmitAggregate { task, proof_hash },
-            ) => {
+            Some(MessageBody::SubmitProof { task, proof_hash } | MessageBody::SubmitAggregate { task, proof_hash }) => {
                 let accept = Step::Accept { task: *task, plugin: sender, proof: *proof_hash };
                 let mut steps = vec![accept];
                 steps.extend(self.earned(*task, sender, *proof_hash));
@@ -208,7 +213,8 @@ impl Referee<'_> {
 
     /// A node's parent opens when all its children are proven; the root's proof is the batch's.
     pub(crate) fn climb(&mut self, id: TaskId, proof: crowdfold_events::B256) -> Turn {
-        let Some(TaskKind::Aggregate { batch, level, position, .. }) = self.books.tasks.get(&id.0).map(|t| t.kind.clone())
+        let Some(TaskKind::Aggregate { batch, level, position, .. }) =
+            self.books.tasks.get(&id.0).map(|t| t.kind.clone())
         else {
             return Turn::Pass;
         };

@@ -30,7 +30,7 @@ impl Checkers {
         notes.same(C, "item_count", books.next_item, state.item_count());
         notes.same(C, "unproven_segments", books.unproven, state.unproven_segments());
         let load = Load { base_fee: tip.base_fee, gas: tip.gas, segments: tip.user_segments, unproven: books.unproven };
-        notes.same(C, "next_base_fee", rules::next_base_fee(books.params(), &load), state.next_base_fee());
+        notes.same(Check::BaseFee, "next_base_fee", rules::next_base_fee(books.params(), &load), state.next_base_fee());
         let report = state.supply_report();
         notes.same(C, "supply", Zkpow(books.total), report.now);
         notes.same(C, "accrued", Zkpow(books.accrued), report.accrued);
@@ -99,8 +99,7 @@ fn compare_plugins(books: &Books, state: &State, notes: &mut Notes) {
             (who, record, p.admission, p.accepted, p.failed, open)
         });
         let open: Vec<u64> = theirs.open.iter().map(|id| id.0).collect();
-        let record =
-            (theirs.index, theirs.active, theirs.suspended, theirs.last_seen.0, theirs.consecutive_valid);
+        let record = (theirs.index, theirs.active, theirs.suspended, theirs.last_seen.0, theirs.consecutive_valid);
         let found = (who, record, theirs.admission.0, theirs.accepted, theirs.failed, open);
         notes.same(C, "plugin", ours, Some(found));
     }

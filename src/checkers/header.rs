@@ -41,8 +41,7 @@ impl Checkers {
         if header.time_ms < least {
             notes.note(Check::BlockTime, "time_ms", format!("at least {least}"), header.time_ms);
         }
-        let load =
-            Load { base_fee: tip.base_fee, gas: tip.gas, segments: tip.user_segments, unproven: books.unproven };
+        let load = Load { base_fee: tip.base_fee, gas: tip.gas, segments: tip.user_segments, unproven: books.unproven };
         let base_fee = match first {
             true => g.params.fees.initial_base_fee.units(),
             false => rules::next_base_fee(books.params(), &load),

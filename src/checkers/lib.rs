@@ -82,7 +82,15 @@ impl Checkers {
         let mut same = |field, expected: String, found: String| {
             if expected != found {
                 let (check, height) = (Check::Shape, Height(0));
-                out.push(Violation { check, height, index: Some(0), event: Some("GenesisLoaded"), field, expected, found });
+                out.push(Violation {
+                    check,
+                    height,
+                    index: Some(0),
+                    event: Some("GenesisLoaded"),
+                    field,
+                    expected,
+                    found,
+                });
             }
         };
         same("genesis_hash", g.hash.to_string(), genesis_hash.to_string());
@@ -96,7 +104,8 @@ impl Checkers {
 
     /// Checks one committed block: its events from `BlockDecided` to `BlockSealed`.
     pub fn block(&mut self, events: &[Event]) -> Vec<Violation> {
-        let (Some(Event::BlockDecided { header, body }), Some(Event::BlockSealed { .. })) = (events.first(), events.last())
+        let (Some(Event::BlockDecided { header, body }), Some(Event::BlockSealed { .. })) =
+            (events.first(), events.last())
         else {
             return vec![self.of_block(Check::Shape, "events", "BlockDecided ... BlockSealed", events.len())];
         };

@@ -53,7 +53,12 @@ impl Referee<'_> {
         let paid = rules::scaled(u128::from(*gas_used), *effective_gas_price, 1);
         notes.same(Check::Transaction, "fee", paid, fee.0);
         if *effective_gas_price < books.tip.base_fee {
-            notes.note(Check::BaseFee, "effective_gas_price", format!("at least {}", books.tip.base_fee), effective_gas_price);
+            notes.note(
+                Check::BaseFee,
+                "effective_gas_price",
+                format!("at least {}", books.tip.base_fee),
+                effective_gas_price,
+            );
         }
         notes.same(Check::FeeSplit, "shares", rules::fee_shares(books.params(), fee.0), *shares);
         let least = rules::least_base(books.params(), *segments);
@@ -189,8 +194,7 @@ impl Referee<'_> {
         let mut out: Vec<AccountChange> = Vec::with_capacity(entries.len());
         for SettlementEntry { account, amount, credit } in entries {
             let before = out.iter().rev().find(|c| c.account == *account).map(|c| (c.nonce, c.balance.0));
-            let (nonce, balance) =
-                before.or_else(|| self.books.balances.get(account).copied()).unwrap_or_default();
+            let (nonce, balance) = before.or_else(|| self.books.balances.get(account).copied()).unwrap_or_default();
             let after = if *credit { balance.saturating_add(amount.0) } else { balance.saturating_sub(amount.0) };
             out.push(AccountChange { account: *account, nonce, balance: Zkpow(after) });
         }

@@ -81,9 +81,11 @@ impl Referee<'_> {
             },
             Step::OldTasks => {
                 let age = self.books.params().proving.open_after;
-                let old = self.books.waiting.iter().filter(|id| {
-                    self.books.tasks.get(id).is_some_and(|t| t.opened_at.saturating_add(age) <= now)
-                });
+                let old = self
+                    .books
+                    .waiting
+                    .iter()
+                    .filter(|id| self.books.tasks.get(id).is_some_and(|t| t.opened_at.saturating_add(age) <= now));
                 let mut steps: Vec<_> = old.map(|id| Step::Quarantine(TaskId(*id))).collect();
                 steps.push(Step::Batches);
                 self.pass(steps)
@@ -121,8 +123,9 @@ impl Referee<'_> {
             }
             (Status::Open { .. }, _) => {
                 let refunds = task.penalties.iter();
-                let mut steps: Vec<_> =
-                    refunds.map(|(plugin, charged)| Step::Refund { plugin: *plugin, task: id, charged: *charged }).collect();
+                let mut steps: Vec<_> = refunds
+                    .map(|(plugin, charged)| Step::Refund { plugin: *plugin, task: id, charged: *charged })
+                    .collect();
                 steps.push(Step::Quarantine(id));
                 self.pass(steps)
             }

@@ -75,7 +75,9 @@ impl Books {
                 }
             }
             Event::ProofAccepted { task, plugin, proof_hash }
-            | Event::AggregateAccepted { task, plugin, proof_hash } => self.post_proof(task.0, *plugin, *proof_hash, notes),
+            | Event::AggregateAccepted { task, plugin, proof_hash } => {
+                self.post_proof(task.0, *plugin, *proof_hash, notes)
+            }
             Event::BatchClosed { batch, first_item, items, .. } => {
                 let range = first_item.0..first_item.0.saturating_add((*items).into());
                 let mut budget = 0u128;
@@ -87,7 +89,8 @@ impl Books {
                 }
                 self.next_batch = batch.0 + 1;
                 self.next_batch_item = range.end;
-                let record = Batch { first: range.start, items: *items, budget, nodes: Default::default(), proof: None };
+                let record =
+                    Batch { first: range.start, items: *items, budget, nodes: Default::default(), proof: None };
                 self.batches.insert(batch.0, record);
             }
             Event::BatchProven { batch, proof_hash } => {
@@ -157,7 +160,8 @@ impl Books {
     }
 
     fn post_assigned(&mut self, event: &Event, notes: &mut Notes) {
-        let Event::TaskAssigned { task: TaskId(id), plugin, attempt, bounty, from_issuance, deadline, .. } = event else {
+        let Event::TaskAssigned { task: TaskId(id), plugin, attempt, bounty, from_issuance, deadline, .. } = event
+        else {
             return;
         };
         let (now, grace) = (self.tip.height, self.params().proving.inclusion_grace);

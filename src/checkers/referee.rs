@@ -10,7 +10,7 @@
 //! ```
 //!
 //! When an event is not the expected one, either it is too many or the expected
-//! one is missing; the event after it tells. The referee names the check, goes
+//! one is missing; the rest of the block tells. The referee names the check, goes
 //! on as far as it can, and gives up after [`MOST`] violations.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -136,7 +136,7 @@ impl<'a> Referee<'a> {
             if self.out.len() >= MOST {
                 return self.out;
             }
-            if self.one(event, events.get(place + 1), place) {
+            if self.one(event, events.get(place + 1..).unwrap_or_default(), place) {
                 place += 1;
             }
         }
@@ -157,7 +157,7 @@ impl<'a> Referee<'a> {
     }
 
     /// Holds the next step against an event; true when the event is used up.
-    fn one(&mut self, event: &Event, after: Option<&Event>, place: usize) -> bool {
+    fn one(&mut self, event: &Event, after: &[Event], place: usize) -> bool {
         let Some(step) = self.script.pop_front() else {
             self.violation(check_of(event), place, Some(event), "event", "end of block", kind(event));
             return true;
@@ -170,8 +170,12 @@ impl<'a> Referee<'a> {
             Turn::Kind(name, check) => (*name, *check),
         };
         if wanted != kind(event) {
-            // What is expected comes right after it: then this one is too many.
-            if after.is_some_and(|a| kind(a) == wanted) && !matches!(event, Event::BlockSealed { .. }) {
+            // What is expected comes later: then this one is too many.
+            let later = match &turn {
+                Turn::Expect(expected) => after.contains(expected),
+                _ => after.iter().any(|a| kind(a) == wanted),
+            };
+            if later {
                 self.violation(check_of(event), place, Some(event), "event", wanted, kind(event));
                 self.script.push_front(step);
                 self.post(event, place);

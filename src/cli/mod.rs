@@ -9,11 +9,15 @@ mod audit;
 mod batch;
 mod data;
 mod demo;
+mod events;
+mod explain;
 mod genesis;
+mod journal;
 mod key;
 mod node;
 mod progress;
 mod prover;
+mod replay;
 mod sim;
 
 use std::{
@@ -58,9 +62,18 @@ enum Command {
     /// Decide a journal again, block by block: events, roots, draws, money, signatures, proofs.
     #[command(after_help = EXIT_CODES)]
     Audit(audit::Args),
+    /// The state at any point of a journal, or everybody's money under other amounts.
+    #[command(after_help = EXIT_CODES)]
+    Replay(replay::Args),
+    /// Why a task, a prover or a transaction was assigned, penalised, paid: from the journal alone.
+    #[command(after_help = EXIT_CODES)]
+    Explain(explain::Args),
     /// Batch files.
     #[command(subcommand)]
     Batch(batch::Command),
+    /// Look at, check, copy, mend and prove journals.
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Run the whole path on this machine, with real proofs.
     #[command(after_help = EXIT_CODES)]
     Demo(demo::Args),
@@ -134,7 +147,10 @@ pub fn run() -> ExitCode {
                 Command::Node(args) => node::run(args, output),
                 Command::Prover(args) => prover::run(args, output),
                 Command::Audit(args) => audit::run(args, output),
+                Command::Replay(args) => replay::run(args, output),
+                Command::Explain(args) => explain::run(args, output),
                 Command::Batch(command) => batch::run(command, output),
+                Command::Journal(command) => journal::run(command, output),
                 Command::Demo(args) => demo::run(args, output),
                 Command::Sim(args) => sim::run(args, output),
                 Command::Genesis(command) => genesis::run(command, output),
@@ -242,6 +258,9 @@ mod tests {
             "crowdfold batch verify FILE --genesis FILE --json",
             "crowdfold key new prover.key",
             "crowdfold audit data --genesis FILE --proofs --json",
+            "crowdfold replay data --at 4711",
+            "crowdfold replay data --set timeout_penalty=0.5 --set bump_rate=5%",
+            "crowdfold explain data --task 7",
             "crowdfold node --config config/local.toml --data-dir data --rpc 127.0.0.1:8545 --json",
             "crowdfold prover --node ws://127.0.0.1:8545/plugin --key-file prover.key --threads 2",
             "crowdfold genesis show local --json",

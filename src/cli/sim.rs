@@ -52,11 +52,16 @@ fn duration(text: &str) -> Result<u64, String> {
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, journal } = args;
     let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
+        return Err(unusable(dir.display(), "exists already"));
+    }
     let (world, report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
         error => failed("the world", error),
     })?;
-    let _ = (world, journal);
+    if let Some(dir) = &journal {
+        world.write(dir).map_err(|error| unusable("the journal", error))?;
+    }
     output.result(&report, text(&report))?;
     match &report.failure {
         None => Ok(()),
@@ -86,8 +91,9 @@ fn text(report: &SimReport) -> String {
     lines.push(format!("unsupported   {} (no L1 is built)", names.join(", ")));
     let speed = report.milli_hours_per_second();
     lines.push(format!(
-        "wall time     {} ms, {}.{:03} simulated hours per second",
+        "took          {} ms, {} ms of a core: {}.{:03} simulated hours per second of a core",
         report.wall_ms,
+        report.cpu_ms.map_or_else(|| "?".to_owned(), |ms| ms.to_string()),
         speed / 1_000,
         speed % 1_000
     ));

@@ -9,7 +9,7 @@
 //! - [`block`]: header, body, commit.
 //! - [`event`]: past-tense facts, the journal's content.
 //! - [`codec`]: the byte encoding, [`upcast`]: that of older versions; [`hash`] and [`merkle`]: what is hashed how.
-//! - [`signing`]: EIP-712 digests and secp256k1 signatures.
+//! - [`signing`]: EIP-712 digests and secp256k1 signatures; [`known`]: those made by this thread.
 //! - [`wire`]: the frames between a node and a prover.
 //! - [`work`]: the hashcash of a registration.
 
@@ -17,6 +17,7 @@ pub mod block;
 pub mod codec;
 pub mod event;
 pub mod hash;
+pub mod known;
 pub mod merkle;
 pub mod message;
 pub mod primitives;

@@ -11,6 +11,7 @@ use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    known,
     Address, B256,
     message::{Message, MessageBody, SignedMessage},
     wire::Answer,
@@ -177,6 +178,9 @@ impl Struct {
 /// The signer of a digest. `signature` is r, s (32 bytes each, big-endian) and
 /// the parity of R's y.
 pub fn recover(digest: &B256, signature: &[u8; 65]) -> Result<Address, SignatureError> {
+    if let Some(known) = known::find(digest, signature) {
+        return Ok(known.address);
+    }
     let parity = signature[64];
     if parity > 1 {
         return Err(SignatureError::BadParity { found: parity });
@@ -246,6 +250,11 @@ impl Signer {
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         bytes[64] = u8::from(id.is_y_odd());
+        known::note(digest, &bytes, || {
+            let point = self.key.verifying_key().to_encoded_point(false);
+            let key = point.as_bytes()[1..].try_into().expect("invariant: an uncompressed point is 65 bytes");
+            known::Known { address: self.address, key }
+        });
         bytes
     }
 

@@ -7,9 +7,10 @@
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxLegacy, transaction::RlpEcdsaEncodableTx};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use crowdfold_events::known;
 use k256::ecdsa::SigningKey;
 
-use crate::transaction::TransactionKind;
+use crate::transaction::{TransactionKind, compact};
 
 /// The fields of a transfer to be signed.
 #[derive(Clone, Debug)]
@@ -73,7 +74,13 @@ impl Wallet {
     pub fn sign_hash(&self, hash: &B256) -> Signature {
         let (signature, recovery) =
             self.key.sign_prehash_recoverable(hash.as_slice()).expect("invariant: a 32-byte digest can be signed");
-        Signature::from_signature_and_parity(signature, recovery.is_y_odd())
+        let signature = Signature::from_signature_and_parity(signature, recovery.is_y_odd());
+        known::note(hash, &compact(&signature), || {
+            let point = self.key.verifying_key().to_encoded_point(false);
+            let key = point.as_bytes()[1..].try_into().expect("invariant: an uncompressed point is 65 bytes");
+            known::Known { address: self.address, key }
+        });
+        signature
     }
 
     /// Signs a transfer; returns its EIP-2718 bytes.

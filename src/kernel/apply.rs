@@ -10,6 +10,7 @@ use crowdfold_execution::execute::count_scalar;
 use crate::{
     faults::InvariantFault,
     model::{Item, ItemKind, Stages},
+    planted::{self, Bug},
     state::State,
     vm,
 };
@@ -21,6 +22,9 @@ impl State {
     /// `BlockDecided` of the next block on.
     pub fn apply(&mut self, event: &Event) {
         self.chain_event(event);
+        if planted::is(Bug::ReplayForgetsTrust) && matches!(event, Event::TrustChanged { .. }) {
+            return;
+        }
         self.apply_unchained(event);
     }
 

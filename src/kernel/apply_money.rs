@@ -6,6 +6,7 @@ use imbl::OrdMap;
 use crate::{
     apply::{add, sub},
     model::{Batch, Stages},
+    planted::{self, Bug},
     state::State,
     vm,
 };
@@ -44,12 +45,13 @@ impl State {
                 sub(&mut self.market.issuance_due, amount.0, "issuance due", &mut self.broken);
             } else if *credit && *account != vm::ESCROW {
                 let mut paid = self.account(account);
+                let amount = if planted::is(Bug::SettlementPaysTwice) { &Zkpow::ZERO } else { amount };
                 sub(&mut paid.accrued.0, amount.0, "accrued", &mut self.broken);
                 sub(&mut self.market.accrued, amount.0, "accrued", &mut self.broken);
                 if paid.withdraw {
                     paid.withdraw = false;
                     self.market.withdrawals = self.market.withdrawals.saturating_sub(1);
-                } else {
+                } else if !planted::is(Bug::SettlementCursorStuck) {
                     self.market.settlement_cursor = *account;
                 }
                 self.accounts.insert(*account, paid);
@@ -75,6 +77,7 @@ impl State {
                 self.earn(*plugin, amount.0, Some(to_debt.0));
                 if let Some(task) = self.tasks.get_mut(task)
                     && let Some(at) = task.penalties.iter().position(|(p, _)| p == plugin)
+                    && !planted::is(Bug::RefundTwice)
                 {
                     task.penalties.remove(at);
                 }

@@ -7,6 +7,7 @@ use imbl::{OrdSet, Vector};
 use crate::{
     apply::{add, sub},
     model::{Accepted, Assignment, ItemKind, Node, Plugin, Task, TaskStatus},
+    planted::{self, Bug},
     state::State,
 };
 
@@ -105,7 +106,8 @@ impl State {
         let bounty = &self.params().bounty;
         let rises = (self.chain.height.0 - opened_at.0) / bounty.bump_interval;
         let room = u64::from(bounty.max_bounty_multiple_bp - ONE_BP);
-        if rises.saturating_mul(bounty.bump_rate_bp.into()) < room && bounty.bump_rate_bp > 0 {
+        let rising = rises.saturating_mul(bounty.bump_rate_bp.into()) < room || planted::is(Bug::BumpBeyondCap);
+        if rising && bounty.bump_rate_bp > 0 {
             let at = Height(opened_at.0 + (rises + 1) * bounty.bump_interval);
             self.bumps.insert((at, id));
         }
@@ -120,12 +122,17 @@ impl State {
         }
     }
 
+    /// Blocks after a deadline in which a proof still counts.
+    fn grace(&self) -> u64 {
+        if planted::is(Bug::GraceForgotten) { 0 } else { self.params().proving.inclusion_grace }
+    }
+
     /// Frees the slot and the deadline of an assigned or quarantined task.
     fn leave_assignment(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get(&id) else { return };
         match &task.status {
             TaskStatus::Assigned(Assignment { plugin, deadline, .. }) => {
-                let grace = self.params().proving.inclusion_grace;
+                let grace = self.grace();
                 let (plugin, expiry) = (*plugin, Height(deadline.0.saturating_add(grace)));
                 self.deadlines.remove(&(expiry, id));
                 if let Some(p) = self.plugins.get_mut(&plugin) {
@@ -156,7 +163,7 @@ impl State {
             }
             Event::TaskAssigned { task: id, plugin, attempt, bounty, from_issuance, deadline, receipt } => {
                 let stage = self.now();
-                let expiry = Height(deadline.0.saturating_add(self.params().proving.inclusion_grace));
+                let expiry = Height(deadline.0.saturating_add(self.grace()));
                 let Some(task) = self.tasks.get_mut(id) else { return };
                 task.attempts = *attempt;
                 task.issuance_held = *from_issuance;
@@ -172,7 +179,9 @@ impl State {
                 {
                     item.stages.assigned.get_or_insert(stage);
                 }
-                self.waiting.remove(id);
+                if !planted::is(Bug::AssignedTwice) {
+                    self.waiting.remove(id);
+                }
                 self.deadlines.insert((expiry, *id));
                 if let Some(p) = self.plugins.get_mut(plugin) {
                     p.open.insert(*id);
@@ -277,8 +286,8 @@ impl State {
                 if let Some(item) = self.items.get_mut(&item) {
                     item.accepted = Some(accepted);
                     item.stages.proven = Some(stage);
-                    self.market.unproven_segments =
-                        self.market.unproven_segments.saturating_sub(u64::from(item.segments));
+                    let proven = if planted::is(Bug::BacklogKept) { 0 } else { item.segments };
+                    self.market.unproven_segments = self.market.unproven_segments.saturating_sub(u64::from(proven));
                 }
             }
             Some(TaskKind::Aggregate { batch, level, position, .. }) => {

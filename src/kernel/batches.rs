@@ -15,6 +15,7 @@ use crate::{
     faults::{MessageFault, Refusal},
     fees::least_base,
     model::Batch,
+    planted::{self, Bug},
     run::Run,
     state::State,
 };
@@ -96,7 +97,11 @@ impl Run<'_> {
     /// Closes every batch that is full or old enough.
     pub(crate) fn close_batches(&mut self) {
         while let Some((items, segments)) = self.ripe_run() {
-            let first_item = self.state.market.next_batch_item;
+            let mut first_item = self.state.market.next_batch_item;
+            let mut items = items;
+            if planted::is(Bug::BatchGap) && items > 1 {
+                (first_item, items) = (first_item.next(), items - 1);
+            }
             let last = ItemIndex(first_item.0 + u64::from(items) - 1);
             let roots = self
                 .state
@@ -124,7 +129,8 @@ impl Run<'_> {
             if item.accepted.is_none() {
                 break;
             }
-            if segments.saturating_add(item.segments) > params.max_segments {
+            let fits = segments.saturating_add(item.segments) <= params.max_segments;
+            if !fits && !planted::is(Bug::BatchTooLarge) {
                 full = true;
                 break;
             }
@@ -164,7 +170,8 @@ impl Run<'_> {
         let (first, count) = child_range(batch.items, arity, level + 1, parent);
         let complete =
             (first..first + count).all(|p| batch.nodes.get(&(level, p)).is_some_and(|n| n.accepted.is_some()));
-        if complete {
+        let open = planted::is(Bug::AggregateEarly) && !batch.nodes.contains_key(&(level + 1, parent));
+        if complete || open {
             self.open_node(index, level + 1, parent);
         }
     }

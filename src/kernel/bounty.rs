@@ -12,7 +12,13 @@
 use crowdfold_config::ONE_BP;
 use crowdfold_events::{Event, TaskId, Zkpow};
 
-use crate::{fees::share, model::Task, run::Run, state::State};
+use crate::{
+    fees::share,
+    model::Task,
+    planted::{self, Bug},
+    run::Run,
+    state::State,
+};
 
 impl State {
     /// The capacity multiple now, in basis points.
@@ -22,7 +28,8 @@ impl State {
         let wanted = u128::from(bounty.target_slots) * 1_000 * u128::from(ONE_BP);
         let multiple = wanted.checked_div(u128::from(self.market.smoothed_slots_milli)).unwrap_or(u128::MAX);
         let multiple = u32::try_from(multiple).unwrap_or(u32::MAX);
-        multiple.clamp(ONE_BP, bounty.max_capacity_multiple_bp)
+        let max = if planted::is(Bug::CapacityUncapped) { 100 * ONE_BP } else { bounty.max_capacity_multiple_bp };
+        multiple.clamp(ONE_BP, max)
     }
 
     /// What a task would be assigned for now: bounty, and the part that comes from issuance.
@@ -38,7 +45,8 @@ impl State {
     }
 
     fn limit_by_issuance(&self, task: &Task, wanted: u128) -> (Zkpow, Zkpow) {
-        let from_issuance = wanted.saturating_sub(task.funded.0).min(self.market.issuance_left);
+        let left = if planted::is(Bug::IssuanceUncapped) { u128::MAX } else { self.market.issuance_left };
+        let from_issuance = wanted.saturating_sub(task.funded.0).min(left);
         (Zkpow(task.funded.0 + from_issuance), Zkpow(from_issuance))
     }
 
@@ -46,7 +54,8 @@ impl State {
     pub(crate) fn risen(&self, base: Zkpow, rises: u64) -> Zkpow {
         let bounty = &self.params().bounty;
         let multiple = u64::from(ONE_BP).saturating_add(rises.saturating_mul(bounty.bump_rate_bp.into()));
-        let multiple = u32::try_from(multiple).unwrap_or(u32::MAX).min(bounty.max_bounty_multiple_bp);
+        let max = if planted::is(Bug::BumpBeyondCap) { u32::MAX } else { bounty.max_bounty_multiple_bp };
+        let multiple = u32::try_from(multiple).unwrap_or(u32::MAX).min(max);
         Zkpow(share(base.0, multiple))
     }
 }

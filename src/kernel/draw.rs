@@ -26,6 +26,7 @@ use crowdfold_events::{
 
 use crate::{
     model::TaskStatus,
+    planted::{self, Bug},
     run::Run,
     state::{Frozen, State},
 };
@@ -105,7 +106,10 @@ fn draw(
     let bound = u128::MAX - u128::MAX % n;
     let mut rejected = 0;
     loop {
-        let word = word(beacon, task, attempt, rejected);
+        let mut word = word(beacon, task, attempt, rejected);
+        if planted::is(Bug::DrawBiased) {
+            word &= 0xff;
+        }
         if word < bound {
             let index = (word % n) as u32;
             if list.get(index as usize).is_some_and(&eligible) {
@@ -174,6 +178,10 @@ impl Run<'_> {
         let Some(frozen_at) = now.0.checked_sub(lag) else { return };
         let Some(frozen) = self.state.frozen.get(&Height(frozen_at)).cloned() else { return };
         let mut list: Vec<Address> = frozen.slots.iter().copied().collect();
+        if planted::is(Bug::DrawNotFrozen) {
+            let active = self.state.plugins.keys();
+            list = active.flat_map(|a| std::iter::repeat_n(*a, self.state.free_slots(a) as usize)).collect();
+        }
         let beacon = self.state.chain.beacon;
         let waiting: Vec<TaskId> = self.state.waiting.iter().copied().collect();
         for id in waiting {
@@ -181,18 +189,26 @@ impl Run<'_> {
                 break;
             }
             let Some(task) = self.state.tasks.get(&id) else { continue };
-            if !matches!(task.status, TaskStatus::Waiting { since } if since.0 <= frozen_at) {
+            let ready = matches!(task.status, TaskStatus::Waiting { since } if since.0 <= frozen_at);
+            if !ready && !planted::is(Bug::AssignedTwice) {
                 continue;
             }
             let attempt = task.attempts + 1;
-            let eligible = |address: &Address| !task.failed.contains(address) && self.state.free_slots(address) > 0;
+            let eligible = |address: &Address| {
+                let failed = task.failed.contains(address) && !planted::is(Bug::DrawIneligible);
+                !failed && self.state.free_slots(address) > 0
+            };
             let Some((index, rejected)) = draw(&beacon, id, attempt, &list, eligible) else { continue };
             let candidates = list.len() as u32;
             let plugin = list.remove(index as usize);
+            if planted::is(Bug::DrawReplaces) {
+                list.insert(index as usize, plugin);
+            }
             let (bounty, from_issuance) = self.state.bounty_now(task);
             let proving = &self.state.params().proving;
             let deadline =
                 Height(now.0 + proving.deadline_base + proving.deadline_per_segment * u64::from(task.segments));
+            let deadline = if planted::is(Bug::DeadlineOffByOne) { deadline.next() } else { deadline };
             let receipt =
                 DrawReceipt { beacon_height: now, beacon, set_root: frozen.root, candidates, index, rejected };
             self.emit(Event::TaskAssigned { task: id, plugin, attempt, bounty, from_issuance, deadline, receipt });

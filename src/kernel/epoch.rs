@@ -2,14 +2,23 @@
 
 use crowdfold_events::{Event, Zkpow};
 
-use crate::{run::Run, state::State, vm};
+use crate::{
+    planted::{self, Bug},
+    run::Run,
+    state::State,
+    vm,
+};
 
 impl State {
     /// What bounties may take from issuance until the next epoch.
     pub(crate) fn epoch_allowance(&self) -> Zkpow {
         let promised = self.market.issuance_due.saturating_add(self.market.issuance_held);
         let have = self.tree.balance(&vm::ISSUANCE).saturating_sub(promised);
-        self.params().epoch.issuance_allowance.0.min(Zkpow(have))
+        let allowance = self.params().epoch.issuance_allowance.0;
+        if planted::is(Bug::EpochAllowanceDouble) {
+            return Zkpow(allowance.0 * 2);
+        }
+        allowance.min(Zkpow(have))
     }
 
     /// Expected hashes of a registration: follows the last epoch's registrations, by at most a factor of four.

@@ -6,7 +6,13 @@ use crowdfold_events::{FeeShares, Zkpow};
 use crowdfold_execution::{AccountView, AdmissionContext, Transaction, check_admission};
 use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 
-use crate::{faults::TransactionFault, state::State, users::beneficiary, vm};
+use crate::{
+    faults::TransactionFault,
+    planted::{self, Bug},
+    state::State,
+    users::beneficiary,
+    vm,
+};
 
 const ONE: u128 = ONE_BP as u128;
 
@@ -25,7 +31,10 @@ pub fn split(params: &Params, fee: u128) -> FeeShares {
     let aggregation = share(fee, fees.aggregation_share_bp);
     let settlement = share(fee, fees.settlement_share_bp) + (earmarked - proving);
     let posting = share(fee, fees.posting_share_bp);
-    let proposer = fee - proving - aggregation - settlement - posting;
+    let mut proposer = fee - proving - aggregation - settlement - posting;
+    if planted::is(Bug::FeeSplitLosesUnit) {
+        proposer = proposer.saturating_sub(1);
+    }
     FeeShares {
         proposer: Zkpow(proposer),
         proving: Zkpow(proving),
@@ -57,7 +66,10 @@ impl State {
         let fullness = |used: u64, target: u64| (u128::from(used) * ONE / u128::from(target)).min(2 * ONE);
         let fullest = fullness(self.chain.gas_used, fees.gas_target)
             .max(fullness(self.chain.user_segments.into(), fees.segments_target.into()))
-            .max(fullness(self.market.unproven_segments, fees.backlog_target));
+            .max(match planted::is(Bug::BaseFeeIgnoresBacklog) {
+                true => 0,
+                false => fullness(self.market.unproven_segments, fees.backlog_target),
+            });
         let now = self.chain.base_fee;
         let step = |distance: u128| {
             (now / ONE * distance + now % ONE * distance / ONE) / u128::from(fees.max_change_denominator)
@@ -83,7 +95,7 @@ impl State {
         gas_left: u64,
         may_wait: bool,
     ) -> AdmissionContext {
-        let debt = self.account(&tx.sender).debt.0;
+        let debt = if planted::is(Bug::EncumbranceIgnored) { 0 } else { self.account(&tx.sender).debt.0 };
         // A repayment may spend what its own debt encumbers.
         let repays = if tx.to == vm::REPAY && beneficiary(tx).ok() == Some(tx.sender) { tx.value.min(debt) } else { 0 };
         AdmissionContext {

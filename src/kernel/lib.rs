@@ -22,6 +22,8 @@ mod batches;
 mod bounty;
 pub mod certificate;
 pub mod commit;
+#[cfg(test)]
+mod damage;
 pub mod draw;
 mod epoch;
 mod faults;
@@ -32,8 +34,10 @@ mod kernel;
 mod messages;
 pub mod model;
 mod penalty;
-#[cfg(test)]
+#[cfg(not(feature = "planted-bugs"))]
 mod planted;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 mod prune;
 mod queries;
 mod run;

@@ -15,6 +15,7 @@ use crowdfold_events::{
 use crate::{
     faults::{BlockFault, MessageFault, Refusal},
     model::TaskStatus,
+    planted::{self, Bug},
     run::{Dropped, Mode, Run},
 };
 
@@ -45,7 +46,7 @@ impl Run<'_> {
                         match self.message(sender, hash, &signed, &admitted) {
                             Ok(effect) => {
                                 *count += 1;
-                                if effect.is_ok() {
+                                if effect.is_ok() || planted::is(Bug::RefusedBeats) {
                                     active.extend(self.state.plugins.get(&sender).and_then(|p| p.index));
                                 }
                                 self.receipts.messages.push(MessageReceipt {
@@ -86,7 +87,7 @@ impl Run<'_> {
         let sender = crowdfold_events::signing::recover(hash, &signed.signature)?;
         let last = self.state.account(&sender).sequence;
         let found = signed.message.sequence;
-        if found <= last {
+        if found <= last && !(found == last && planted::is(Bug::SequenceRepeats)) {
             return Err(MessageFault::StaleSequence { found, last });
         }
         Ok(sender)
@@ -179,6 +180,7 @@ impl Run<'_> {
             TaskStatus::Done { .. } | TaskStatus::Lapsed => return refuse(Refusal::AlreadyProven),
             TaskStatus::Assigned(a) if a.plugin == sender => {}
             TaskStatus::Quarantined { .. } => {}
+            TaskStatus::Assigned(_) if planted::is(Bug::ProofFromAnybody) => {}
             _ => return refuse(Refusal::NotAssigned),
         }
         if aggregate != matches!(task.kind, TaskKind::Aggregate { .. }) {
@@ -208,7 +210,10 @@ impl Run<'_> {
             }
             MessageBody::HandBack { task } => self.hand_back(sender, *task),
             MessageBody::Withdraw => {
-                let fee = self.state.params().settlement.withdraw_fee.0;
+                let mut fee = self.state.params().settlement.withdraw_fee.0;
+                if planted::is(Bug::WithdrawFree) {
+                    fee = crowdfold_events::Zkpow::ZERO;
+                }
                 self.emit(Event::WithdrawRequested { plugin: sender, fee });
             }
             MessageBody::CertifyBatch { batch, signatures } => self.certify(*batch, signatures),
@@ -218,6 +223,7 @@ impl Run<'_> {
     fn accept_proof(&mut self, plugin: Address, id: TaskId, proof_hash: B256) {
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let paid = match &task.status {
+            TaskStatus::Assigned(_) if planted::is(Bug::BountyAtAcceptance) => self.state.bounty_now(&task),
             TaskStatus::Assigned(a) => (a.bounty, task.issuance_held),
             _ => self.state.open_bounty(&task),
         };
@@ -247,7 +253,11 @@ impl Run<'_> {
         let length = a.deadline.0 - a.assigned_at.0;
         let elapsed = self.state.chain.height.0 - a.assigned_at.0;
         let penalty = self.state.params().proving.timeout_penalty.units();
-        let price = if elapsed.saturating_mul(4) <= length { penalty.div_ceil(4) } else { penalty };
+        let price = if elapsed.saturating_mul(4) <= length || planted::is(Bug::HandBackCheap) {
+            penalty.div_ceil(4)
+        } else {
+            penalty
+        };
         self.emit(Event::TaskHandedBack { task: id, plugin });
         self.change_trust(plugin, false);
         self.charge(plugin, id, PenaltyReason::HandBack, crowdfold_events::Zkpow(price));

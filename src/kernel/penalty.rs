@@ -5,7 +5,11 @@ use crowdfold_events::{
     event::{InactiveReason, PenaltyReason, TaskKind},
 };
 
-use crate::{model::TaskStatus, run::Run};
+use crate::{
+    model::TaskStatus,
+    planted::{self, Bug},
+    run::Run,
+};
 
 impl Run<'_> {
     /// Pays the worker of an accepted proof; `paid` is the bounty and its part from issuance.
@@ -15,15 +19,33 @@ impl Run<'_> {
             return;
         }
         let from_fees = amount.saturating_sub(from_issuance);
-        let to_debt = amount.min(self.state.account(&plugin).debt);
+        let mut to_debt = amount.min(self.state.account(&plugin).debt);
+        if planted::is(Bug::RewardIgnoresDebt) {
+            to_debt = Zkpow::ZERO;
+        }
         self.emit(Event::RewardAccrued { plugin, task, amount, from_fees, from_issuance, to_debt });
+        if planted::is(Bug::RewardTwice) {
+            let (from_fees, from_issuance) = (Zkpow::ZERO, Zkpow::ZERO);
+            let to_debt = amount.min(self.state.account(&plugin).debt);
+            self.emit(Event::RewardAccrued { plugin, task, amount, from_fees, from_issuance, to_debt });
+        }
         self.reinstate(plugin);
     }
 
     /// Charges a penalty: from accrued rewards (the bond first, which they contain), then as debt.
     pub(crate) fn charge(&mut self, plugin: Address, task: TaskId, reason: PenaltyReason, amount: Zkpow) {
+        let (mut plugin, mut amount) = (plugin, amount);
+        match () {
+            () if planted::is(Bug::PenaltyDoubled) => amount = Zkpow(amount.0 * 2),
+            () if planted::is(Bug::PenaltyToProposer) => plugin = self.state.chain.proposer,
+            () if planted::is(Bug::PenaltyForgotten) && reason == PenaltyReason::Timeout => return,
+            () => {}
+        }
         let account = self.state.account(&plugin);
-        let from_accrued = amount.min(account.accrued);
+        let mut from_accrued = amount.min(account.accrued);
+        if planted::is(Bug::PenaltyAllDebt) {
+            from_accrued = Zkpow::ZERO;
+        }
         let to_debt = amount.saturating_sub(from_accrued);
         let holding = self.state.holding(&plugin).saturating_sub_unsigned(amount.0);
         self.emit(Event::PenaltyCharged {
@@ -37,7 +59,8 @@ impl Run<'_> {
         });
         let debt = self.state.account(&plugin).debt;
         let Some(record) = self.state.plugins.get(&plugin) else { return };
-        if debt.0 > self.state.params().proving.max_debt.units() && !record.suspended {
+        let beyond = debt.0 > self.state.params().proving.max_debt.units() && !planted::is(Bug::SuspensionMissed);
+        if beyond && !record.suspended {
             let active = record.active;
             self.emit(Event::PluginSuspended { plugin, debt });
             if active {
@@ -48,7 +71,8 @@ impl Run<'_> {
 
     /// Lifts a suspension once the debt is back within its limit.
     pub(crate) fn reinstate(&mut self, plugin: Address) {
-        let within = self.state.account(&plugin).debt.0 <= self.state.params().proving.max_debt.units();
+        let within = self.state.account(&plugin).debt.0 <= self.state.params().proving.max_debt.units()
+            || planted::is(Bug::ReinstatedTooEarly);
         if within && self.state.plugins.get(&plugin).is_some_and(|p| p.suspended) {
             self.emit(Event::PluginReinstated { plugin });
         }
@@ -57,7 +81,11 @@ impl Run<'_> {
     /// Trust after a valid proof (`true`) or a failure.
     pub(crate) fn change_trust(&mut self, plugin: Address, valid: bool) {
         let Some(record) = self.state.plugins.get(&plugin) else { return };
-        let consecutive_valid = if valid { record.consecutive_valid.saturating_add(1) } else { 0 };
+        let consecutive_valid = match valid {
+            true => record.consecutive_valid.saturating_add(1),
+            false if planted::is(Bug::TrustKept) => record.consecutive_valid,
+            false => 0,
+        };
         if consecutive_valid == record.consecutive_valid {
             return;
         }
@@ -70,7 +98,8 @@ impl Run<'_> {
     /// After a failure: enough different ones open the task to everybody.
     pub(crate) fn quarantine_if_failed_often(&mut self, id: TaskId) {
         let Some(task) = self.state.tasks.get(&id) else { return };
-        if task.failed.len() >= self.state.params().proving.quarantine_attempts as usize {
+        let enough = task.failed.len() >= self.state.params().proving.quarantine_attempts as usize;
+        if enough && !planted::is(Bug::QuarantineNever) {
             self.quarantine(id);
         }
     }
@@ -123,6 +152,8 @@ impl Run<'_> {
             // What was repaid by transfer lies outside the escrow and cannot be paid back from it.
             let to_accrued = charged.saturating_sub(to_debt).min(Zkpow(self.state.surplus()));
             let amount = Zkpow(to_debt.0 + to_accrued.0);
+            let other = self.state.roster.front().copied().filter(|_| planted::is(Bug::RefundToOther));
+            let plugin = other.unwrap_or(plugin);
             self.emit(Event::PenaltyRefunded { plugin, task: id, amount, to_debt });
             self.reinstate(plugin);
         }

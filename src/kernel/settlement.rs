@@ -23,6 +23,7 @@ use crowdfold_execution::Executed;
 use crate::{
     faults::BlockFault,
     fees::least_base,
+    planted::{self, Bug},
     run::Run,
     state::State,
     vm::{self, Done},
@@ -32,7 +33,8 @@ impl State {
     /// What a settlement would pay an account now.
     #[must_use]
     pub fn payable(&self, address: &Address) -> Zkpow {
-        Zkpow(self.account(address).accrued.0.saturating_sub(self.bond(address)))
+        let bond = if planted::is(Bug::SettlementPaysBond) { 0 } else { self.bond(address) };
+        Zkpow(self.account(address).accrued.0.saturating_sub(bond))
     }
 
     fn settlement_due(&self) -> bool {
@@ -73,6 +75,9 @@ impl State {
         let sum = credits.iter().map(|(_, amount)| amount.0).sum::<u128>();
         let mut entries: Vec<_> =
             credits.into_iter().map(|(account, amount)| SettlementEntry { account, amount, credit: true }).collect();
+        if let Some(first) = entries.first_mut().filter(|_| planted::is(Bug::SettlementOverpays)) {
+            first.amount.0 += 1;
+        }
         let due = self.market.issuance_due;
         let entry = |account, amount, credit| SettlementEntry { account, amount: Zkpow(amount), credit };
         if due > 0 {

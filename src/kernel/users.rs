@@ -9,6 +9,7 @@ use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 use crate::{
     faults::{BlockFault, TransactionFault},
     fees::split,
+    planted::{self, Bug},
     run::{Dropped, Mode, Run},
     vm::{self, Done},
 };
@@ -103,7 +104,9 @@ impl Run<'_> {
         }
         // The proposer's share of the fee repays its own debt first.
         let proposer = self.state.chain.proposer;
-        self.reinstate(proposer);
+        if !planted::is(Bug::ProposerStaysSuspended) {
+            self.reinstate(proposer);
+        }
         Ok(Ok(()))
     }
 

@@ -16,7 +16,7 @@ use std::{
 
 use alloy_primitives::Bytes;
 use crowdfold_events::{B256, EventSeq, StoredEvent};
-use crowdfold_journal::{Frame, Head, JournalError, JournalStore, MemoryJournal};
+use crowdfold_journal::{Frame, Head, JournalError, JournalStore, MemoryJournal, Snapshot, Subscription};
 
 use super::consensus::LogState;
 
@@ -128,6 +128,12 @@ impl Disk {
         self.platter().proofs.get(hash).cloned()
     }
 
+    /// All proofs, in order of their hashes.
+    #[must_use]
+    pub fn proofs(&self) -> Vec<Bytes> {
+        self.platter().proofs.values().cloned().collect()
+    }
+
     /// The process has died: what was not durable is gone.
     pub fn crash(&self) -> CrashReport {
         let mut platter = self.platter();
@@ -207,6 +213,22 @@ impl Platter {
 }
 
 impl JournalStore for Disk {
+    fn floor(&self) -> Head {
+        Head::EMPTY
+    }
+
+    fn subscribe(&self, _: EventSeq) -> Result<Subscription, JournalError> {
+        Err(JournalError::Unsupported { what: "following the journal of a simulated disk" })
+    }
+
+    fn put_snapshot(&mut self, _: &Snapshot) -> Result<(), JournalError> {
+        Err(JournalError::Unsupported { what: "a snapshot on a simulated disk" })
+    }
+
+    fn snapshot(&self, _: EventSeq) -> Result<Option<Snapshot>, JournalError> {
+        Ok(None)
+    }
+
     fn append(&mut self, frames: &[Frame], expected: EventSeq) -> Result<Head, JournalError> {
         self.platter().append(frames, expected)
     }

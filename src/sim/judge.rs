@@ -2,9 +2,9 @@
 //! validators agree, that each block follows the one before, that the kernel's
 //! sums are the sums of their parts, and that a healed world comes to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crowdfold_events::{B256, Height};
+use crowdfold_events::{B256, Event, Height};
 
 use super::observe::{Checker, Committed, End, Violation};
 
@@ -78,10 +78,19 @@ impl Checker for Sums {
 
 /// A healed world comes to rest: everything that was taken is in a block, proven and certified.
 #[derive(Default)]
-struct Rest;
+struct Rest {
+    /// Transactions that are in blocks.
+    executed: BTreeSet<B256>,
+}
 
 impl Checker for Rest {
-    fn committed(&mut self, _: &Committed<'_>) -> Result<(), Violation> {
+    fn committed(&mut self, seen: &Committed<'_>) -> Result<(), Violation> {
+        if seen.is_first {
+            self.executed.extend(seen.events.iter().filter_map(|event| match event {
+                Event::TransactionExecuted { hash, .. } => Some(*hash),
+                _ => None,
+            }));
+        }
         Ok(())
     }
 
@@ -102,9 +111,9 @@ impl Checker for Rest {
                 let detail = format!("{} tasks are open: {}", state.open_tasks().count(), open.join("; "));
                 return wrong("work-ends", height, detail);
             }
-            if let Some(hash) = end.acknowledged.keys().find(|hash| state.item_of(hash).is_none()) {
-                return wrong("transactions-arrive", height, format!("transaction {hash} was taken and is in no block"));
-            }
+        }
+        if let Some(hash) = end.acknowledged.keys().find(|hash| !self.executed.contains(*hash)) {
+            return wrong("transactions-arrive", end.healed_at, format!("{hash} was taken and is in no block"));
         }
         Ok(())
     }

@@ -50,9 +50,11 @@ pub fn run(options: &SimOptions) -> Result<SimReport, WorldError> {
 /// # Errors
 /// The world cannot begin.
 pub fn run_world(options: &SimOptions) -> Result<(World, SimReport), WorldError> {
-    let started = Instant::now();
+    let (started, core) = (Instant::now(), report::thread_time());
+    // Held for as long as the world runs.
+    let _remembering = crowdfold_events::known::Remembering::begin();
     let mut world = World::new(options)?;
     world.run();
-    let report = SimReport::new(options, &world, started.elapsed());
+    let report = SimReport::new(options, &world, started.elapsed(), report::thread_time().zip(core).map(|(now, then)| now - then));
     Ok((world, report))
 }

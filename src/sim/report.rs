@@ -51,6 +51,8 @@ pub struct SimReport {
     pub failure: Option<Failure>,
     /// Time that it took, in milliseconds.
     pub wall_ms: u64,
+    /// Time that a core worked on it, in milliseconds, where the system says so.
+    pub cpu_ms: Option<u64>,
 }
 
 /// A violation, for reports.
@@ -76,7 +78,8 @@ impl From<&Violation> for Failure {
 }
 
 impl SimReport {
-    pub(super) fn new(options: &SimOptions, world: &World, took: Duration) -> Self {
+    pub(super) fn new(options: &SimOptions, world: &World, took: Duration, cpu: Option<Duration>) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let sums = world.sums;
         let (state_root, events_head) = world.ends();
         Self {
@@ -97,15 +100,23 @@ impl SimReport {
             events_head,
             journal_hash: world.journal_hash(),
             failure: world.failure.as_ref().map(Failure::from),
-            wall_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            wall_ms: millis(took),
+            cpu_ms: cpu.map(millis),
         }
     }
 
-    /// Simulated time per wall time, in thousandths: 3,600,000 simulated milliseconds
-    /// in a second are one simulated hour per second.
+    /// Simulated thousandths of an hour per second of a core, or of wall time where that is not known.
     #[must_use]
     pub fn milli_hours_per_second(&self) -> u64 {
-        // (simulated / 3,600,000 h) / (wall / 1000 s) in thousandths.
-        self.simulated_ms.saturating_mul(1_000) / self.wall_ms.max(1).saturating_mul(3_600)
+        let took = self.cpu_ms.unwrap_or(self.wall_ms);
+        // (simulated / 3,600,000 h) / (took / 1000 s) in thousandths.
+        self.simulated_ms.saturating_mul(1_000) / took.max(1).saturating_mul(3_600)
     }
+}
+
+/// Time that this thread has had a core, where the system says so.
+#[must_use]
+pub fn thread_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

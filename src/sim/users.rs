@@ -129,6 +129,15 @@ impl Users {
                 if now_ms >= pending.made_ms + STUCK_MS {
                     pending.made_ms = now_ms;
                     self.acknowledged.remove(&pending.hash);
+                    if pending.transfer.to == REPAY {
+                        // Somebody else was faster, or the debt was earned off: only the nonce has to be used.
+                        pending.transfer = Transfer {
+                            to: account.wallet.address(),
+                            value: 0,
+                            data: Bytes::new(),
+                            ..pending.transfer.clone()
+                        };
+                    }
                     pending.transfer.max_fee = pending.transfer.max_fee * 5 / 4 + 1;
                     pending.transfer.max_priority_fee = pending.transfer.max_priority_fee * 5 / 4 + 1;
                     pending.raw = account.wallet.sign(&pending.transfer).into();

@@ -93,8 +93,9 @@ impl SubmitterCore {
         self.received.retain(|of, _| *of >= batch);
         let own = self.signer.address();
         let used = state.account_info(&own).sequence;
-        // Its message may have been refused or lost; a used sequence says so.
-        if self.certifying.is_some_and(|(certifying, sequence)| certifying == batch && sequence > used) {
+        let is_certifying =
+            self.certifying.is_some_and(|(certifying, sequence)| certifying == batch && sequence > used);
+        if is_certifying && self.shared == Some(batch) {
             return acts;
         }
         let (Some(digest), Some(signature)) = (state.certificate_digest(batch), self.sign(state, batch)) else {
@@ -103,6 +104,10 @@ impl SubmitterCore {
         if self.shared != Some(batch) {
             self.shared = Some(batch);
             acts.push(Act::Share { batch, signature: signature.clone() });
+        }
+        // Its message may have been refused or lost; a used sequence says so.
+        if is_certifying {
+            return acts;
         }
         let received = self.received.entry(batch).or_default();
         received.retain(|validator, found| is_by(&digest, found, validator));

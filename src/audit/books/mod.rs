@@ -24,14 +24,13 @@ use std::collections::BTreeMap;
 use crowdfold_config::{Genesis, Params};
 use crowdfold_events::{Address, BatchIndex, Event, Height, ItemIndex, TaskId, Zkpow};
 use crowdfold_kernel::{ESCROW, ISSUANCE};
-use serde::Serialize;
 
 use super::standing::Standing;
 
 pub use amounts::BookFault;
 
 /// What an account earned and paid so far, in smallest units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Rewards for accepted proofs.
     pub rewards: u128,
@@ -52,7 +51,7 @@ pub struct Totals {
 }
 
 /// An account's money in the market, in smallest units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Earned and not paid out.
     pub accrued: u128,
@@ -123,7 +122,7 @@ pub(crate) struct BatchBudget {
 }
 
 /// Sums that belong to nobody yet, in smallest units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // The names are those of the protocol.
 pub struct Pools {
     pub accrued: u128,

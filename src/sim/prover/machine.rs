@@ -81,7 +81,18 @@ impl Prover {
         let behaviour = found.map_or(Behaviour::Honest, |(_, behaviour)| behaviour);
         let dies_ms = (behaviour == Behaviour::Dead).then(|| luck.between(duration_ms / 10, duration_ms / 2));
         let (core, connection) = (None, None);
-        Self { signer, behaviour, core, life: 0, connection, wake_ms: u64::MAX, dies_ms, ms_per_segment, luck, seed: number }
+        Self {
+            signer,
+            behaviour,
+            core,
+            life: 0,
+            connection,
+            wake_ms: u64::MAX,
+            dies_ms,
+            ms_per_segment,
+            luck,
+            seed: number,
+        }
     }
 
     /// Starts the process anew; it remembers its key only.
@@ -115,9 +126,7 @@ impl Prover {
         let honest = SimulatedChecker::prove(package).ok_or_else(|| WorkError::BadPackage("not a digest".to_owned()));
         match self.behaviour {
             Behaviour::Honest | Behaviour::Dead => Work::Ends { in_ms, result: honest, fault: None },
-            Behaviour::Slow => {
-                Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) }
-            }
+            Behaviour::Slow => Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) },
             Behaviour::Lazy => Work::Never(FaultKind::LazyPlugin),
             Behaviour::Liar => {
                 let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
@@ -125,9 +134,7 @@ impl Prover {
                 Work::Ends { in_ms: 1_000, result, fault: Some(FaultKind::LyingPlugin) }
             }
             Behaviour::Thief => match others.by_another(&self.signer.address()) {
-                Some(stolen) => {
-                    Work::Ends { in_ms: 1_000, result: Ok(stolen), fault: Some(FaultKind::StealingPlugin) }
-                }
+                Some(stolen) => Work::Ends { in_ms: 1_000, result: Ok(stolen), fault: Some(FaultKind::StealingPlugin) },
                 None => Work::Never(FaultKind::StealingPlugin),
             },
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 use crowdfold_events::{Block, Event, Height};
 
-use super::{Happening, World, node::{Conduct, Oracle}};
+use super::{
+    Happening, World,
+    node::{Conduct, Oracle},
+};
 use crate::{
     actors::{ledger::LedgerError, submitter},
     sim::{

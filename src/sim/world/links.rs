@@ -256,8 +256,7 @@ impl World {
         if self.provers[prover].connection != Some(connection) || found.node_life != self.validators[validator].life {
             return;
         }
-        let is_through =
-            !found.is_broken && !self.weather.is_cut(Peer::Prover(prover), Peer::Validator(validator));
+        let is_through = !found.is_broken && !self.weather.is_cut(Peer::Prover(prover), Peer::Validator(validator));
         let now_ms = self.now_ms;
         if is_through && let Phase::Session(plugin) = found.phase {
             if let Some(session) = self.session(validator, plugin) {

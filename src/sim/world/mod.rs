@@ -15,6 +15,7 @@ mod links;
 mod node;
 mod start;
 mod validators;
+mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -39,6 +40,7 @@ use super::{
 use crate::node::Snapshot;
 
 pub use start::WorldError;
+pub use write::WriteError;
 
 /// Pause between pings on a connection.
 const PING_MS: u64 = 10_000;
@@ -47,26 +49,79 @@ const HEAL_MS: u64 = 4 * 3_600_000;
 
 /// Something that happens at its time.
 enum Happening {
-    NodeWake { validator: usize, life: u32 },
-    SessionWake { validator: usize, life: u32, plugin: Address },
-    ProverWake { prover: usize, life: u32 },
-    Opened { connection: u64 },
-    ToNode { connection: u64, bytes: Vec<u8> },
-    ToProver { connection: u64, bytes: Vec<u8> },
+    NodeWake {
+        validator: usize,
+        life: u32,
+    },
+    SessionWake {
+        validator: usize,
+        life: u32,
+        plugin: Address,
+    },
+    ProverWake {
+        prover: usize,
+        life: u32,
+    },
+    Opened {
+        connection: u64,
+    },
+    ToNode {
+        connection: u64,
+        bytes: Vec<u8>,
+    },
+    ToProver {
+        connection: u64,
+        bytes: Vec<u8>,
+    },
     /// An end of a connection hears that the other is gone.
-    Gone { connection: u64, is_node: bool },
-    Ping { connection: u64 },
-    Proven { prover: usize, life: u32, running: Running },
-    Solved { prover: usize, life: u32, height: Height, nonce: u64 },
-    Checked { validator: usize, life: u32, upload: Upload },
-    Mail { from: usize, to: usize, message: Box<Message> },
-    Transaction { raw: Bytes },
-    Taken { hash: B256 },
-    StartValidator { validator: usize },
-    StartProver { prover: usize },
-    Die { prover: usize },
+    Gone {
+        connection: u64,
+        is_node: bool,
+    },
+    Ping {
+        connection: u64,
+    },
+    Proven {
+        prover: usize,
+        life: u32,
+        running: Running,
+    },
+    Solved {
+        prover: usize,
+        life: u32,
+        height: Height,
+        nonce: u64,
+    },
+    Checked {
+        validator: usize,
+        life: u32,
+        upload: Upload,
+    },
+    Mail {
+        from: usize,
+        to: usize,
+        message: Box<Message>,
+    },
+    Transaction {
+        raw: Bytes,
+    },
+    Taken {
+        hash: B256,
+    },
+    StartValidator {
+        validator: usize,
+    },
+    StartProver {
+        prover: usize,
+    },
+    Die {
+        prover: usize,
+    },
     Fault(FaultKind),
-    EndOf { kind: FaultKind, validator: usize },
+    EndOf {
+        kind: FaultKind,
+        validator: usize,
+    },
 }
 
 /// A proof in verification.

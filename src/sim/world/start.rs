@@ -5,7 +5,11 @@ use std::sync::Arc;
 use crowdfold_config::{Genesis, GenesisError, ValidGenesis};
 use crowdfold_journal::JournalStore;
 
-use super::{Happening, Sums, World, fates::Fates, node::{Conduct, Validator}};
+use super::{
+    Happening, Sums, World,
+    fates::Fates,
+    node::{Conduct, Validator},
+};
 use crate::{
     actors::ledger::{LedgerCore, LedgerError},
     node::Snapshot,

@@ -7,7 +7,10 @@ use crowdfold_events::{Block, Commit, Event, SigningDomain, signing::recover};
 use crowdfold_execution::decode_transaction;
 use crowdfold_journal::JournalStore;
 
-use super::{Happening, World, node::{Conduct, Node, Oracle}};
+use super::{
+    Happening, World,
+    node::{Conduct, Node, Oracle},
+};
 use crate::{
     actors::ledger::LedgerCore,
     node::Snapshot,
@@ -53,7 +56,8 @@ impl World {
             }
             Message::System(signed) => {
                 let state = &node.ledger.snapshot().state;
-                let digest = SigningDomain::new(state.genesis().chain_id, state.genesis_hash()).message(&signed.message);
+                let digest =
+                    SigningDomain::new(state.genesis().chain_id, state.genesis_hash()).message(&signed.message);
                 if let Ok(sender) = recover(&digest, &signed.signature) {
                     // Refused means that it waits already or came too late: its sender asks the chain.
                     node.sequencer.submit_message(sender, digest, signed).unwrap_or_default();

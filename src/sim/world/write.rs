@@ -1,0 +1,87 @@
+//! A world's chain as a node's data directory.
+
+use std::path::{Path, PathBuf};
+
+use crowdfold_events::{
+    EventSeq, StoredEvent,
+    codec::{TAG_BLOCK_SEALED, TAG_GENESIS_LOADED},
+};
+use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore, SledJournal};
+
+use super::World;
+use crate::proofs::{ProofStore, StoreError, write_durably};
+
+/// Events read at a time.
+const STEP: usize = 4_096;
+/// Frames written under one sync.
+const FRAMES: usize = 256;
+
+/// Why a world's chain is not on the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is something already. The operator's fault.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The operating system refused.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The genesis has no text form.
+    #[error(transparent)]
+    Genesis(#[from] crowdfold_config::GenesisError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal in memory is not made of frames: a bug.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The proofs.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl World {
+    /// Writes `genesis.toml`, `journal/` and `proofs/` of validator 0 to a directory that is not there yet.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
+        if dir.exists() {
+            return Err(WriteError::Exists(dir.to_owned()));
+        }
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WriteError::Io { path, source }
+        };
+        std::fs::create_dir_all(dir).map_err(io(dir))?;
+        write_durably(&dir.join("genesis.toml"), self.genesis.genesis.to_toml()?.as_bytes())?;
+        let store = ProofStore::open(dir.join("proofs"))?;
+        let Some(first) = self.validators.first() else { return Ok(()) };
+        for proof in first.disk.proofs() {
+            store.put(&proof)?;
+        }
+        let mut journal = SledJournal::open(&dir.join("journal"))?;
+        let (mut at, end) = (EventSeq(0), first.disk.head().next);
+        let (mut block, mut frames): (Vec<StoredEvent>, Vec<Frame>) = (Vec::new(), Vec::new());
+        while at < end {
+            for stored in first.disk.read(at, STEP)? {
+                at = at.next();
+                let is_last = matches!(stored.event_type(), TAG_BLOCK_SEALED | TAG_GENESIS_LOADED);
+                block.push(stored);
+                if is_last {
+                    frames.push(Frame::new(std::mem::take(&mut block))?);
+                }
+            }
+            if frames.len() >= FRAMES || at >= end {
+                let expected = journal.head().next;
+                journal.append(&std::mem::take(&mut frames), expected)?;
+            }
+        }
+        Ok(())
+    }
+}
