@@ -32,7 +32,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, hex};
 use crowdfold_config::ValidGenesis;
 use crowdfold_events::{BatchIndex, Signer, event::PenaltyReason};
-use crowdfold_kernel::{State, model::ItemStatus};
+use crowdfold_kernel::model::ItemStatus;
 use crowdfold_prover::{Outcome, ProverConfig};
 use crowdfold_zk::proof::params::{ProofParams, VerifierParams};
 use serde_json::{Value, json};

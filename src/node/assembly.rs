@@ -178,7 +178,8 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let beside = data_dir.clone();
     let core = tokio::task::spawn_blocking(move || {
         let journal = SledJournal::open(&data_dir.join("journal")).map_err(NodeError::Journal)?;
-        let core = LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::from)?;
+        let keeping = Keeping { dir: data_dir.join("index"), every: snapshot_every };
+        let core = LedgerCore::open_keeping(&genesis, Box::new(journal), keeping).map_err(NodeError::from)?;
         keep_genesis(&data_dir, &genesis)?;
         Ok::<_, NodeError>(core)
     });

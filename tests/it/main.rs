@@ -13,6 +13,7 @@ mod mempool;
 mod messages;
 mod path;
 mod restart;
+mod start;
 mod wallets;
 mod world;
 

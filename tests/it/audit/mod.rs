@@ -1,5 +1,5 @@
 //! Journals that are whole pass the audit; changed ones fail at the right place.
 
-mod chains;
+pub(crate) mod chains;
 mod tampered;
 mod whole;
