@@ -117,4 +117,16 @@ pub trait JournalStore: Send {
 
     /// The newest good snapshot at or before event `at_most`.
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError>;
+
+    /// A way to make snapshots durable on another thread, while this store
+    /// appends; `None` where [`Self::put_snapshot`] takes no time.
+    fn snapshot_sink(&self) -> Option<Box<dyn SnapshotSink>> {
+        None
+    }
+}
+
+/// Makes snapshots durable beside a store that goes on.
+pub trait SnapshotSink: Send {
+    /// As [`JournalStore::put_snapshot`]; a failure does not poison the store.
+    fn put(&mut self, snapshot: &Snapshot) -> Result<(), JournalError>;
 }

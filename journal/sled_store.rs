@@ -22,7 +22,8 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, Subscription,
+    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, SnapshotSink,
+    Subscription,
     catalog::Catalog,
     head_file::{HeadFile, Slot},
     memory, prune,
@@ -226,5 +227,24 @@ impl JournalStore for SledJournal {
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {
         self.healthy()?;
         snapshot::newest(&self.catalog, at_most)
+    }
+
+    fn snapshot_sink(&self) -> Option<Box<dyn SnapshotSink>> {
+        let (dir, disk, kept) = (self.catalog.dir.clone(), self.disk.clone(), self.options.snapshots_kept);
+        Some(Box::new(Sink { dir, disk, kept }))
+    }
+}
+
+/// Writes snapshots without the writer: all that it needs is on the disk.
+struct Sink {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    kept: usize,
+}
+
+impl SnapshotSink for Sink {
+    fn put(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        let (catalog, _) = Catalog::load(&self.dir)?;
+        snapshot::put(&*self.disk, &catalog, snapshot, self.kept)
     }
 }
