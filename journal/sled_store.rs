@@ -22,10 +22,11 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, SnapshotSink,
+    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, SnapshotWriter,
     Subscription,
     catalog::Catalog,
     head_file::{HeadFile, Slot},
+    lock::Lock,
     memory, prune,
     reader::{EventCursor, Reader},
     recovery,
@@ -50,7 +51,7 @@ pub struct SledJournal {
     pub(crate) stale_window: Option<u64>,
     pub(crate) events: Mutex<EventCursor>,
     pub(crate) poisoned: Option<JournalError>,
-    pub(crate) _lock: File,
+    pub(crate) _lock: Lock,
 }
 
 /// A segment that grows.
@@ -224,27 +225,14 @@ impl JournalStore for SledJournal {
         self.poison_on_error(put)
     }
 
+    fn snapshot_writer(&self) -> Result<SnapshotWriter, JournalError> {
+        self.healthy()?;
+        let (dir, disk, kept) = (self.catalog.dir.clone(), self.disk.clone(), self.options.snapshots_kept);
+        Ok(Box::new(move |snapshot| snapshot::put(&*disk, &Catalog::load(&dir)?.0, snapshot, kept)))
+    }
+
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {
         self.healthy()?;
         snapshot::newest(&self.catalog, at_most)
-    }
-
-    fn snapshot_sink(&self) -> Option<Box<dyn SnapshotSink>> {
-        let (dir, disk, kept) = (self.catalog.dir.clone(), self.disk.clone(), self.options.snapshots_kept);
-        Some(Box::new(Sink { dir, disk, kept }))
-    }
-}
-
-/// Writes snapshots without the writer: all that it needs is on the disk.
-struct Sink {
-    dir: PathBuf,
-    disk: Arc<dyn Disk>,
-    kept: usize,
-}
-
-impl SnapshotSink for Sink {
-    fn put(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        let (catalog, _) = Catalog::load(&self.dir)?;
-        snapshot::put(&*self.disk, &catalog, snapshot, self.kept)
     }
 }

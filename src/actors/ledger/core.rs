@@ -253,7 +253,7 @@ impl LedgerCore {
     /// it returns to [`Self::saved`].
     pub fn due(&mut self) -> Option<Save> {
         let saver = self.saver.as_mut().filter(|saver| saver.is_due(self.snapshot.height()))?;
-        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_sink()))
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 
     /// Takes what running a [`Save`] gave: old blocks leave the memory. A
