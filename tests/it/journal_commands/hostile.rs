@@ -143,7 +143,11 @@ fn damage_in_any_file_is_named_or_harmless() {
             fs::remove_dir_all(&dir).unwrap();
             copy(original.path(), &dir);
             let gone = dir.join(name);
-            if gone.is_dir() { fs::remove_dir_all(gone).unwrap() } else { fs::remove_file(gone).unwrap() }
+            if gone.is_dir() {
+                fs::remove_dir_all(gone).unwrap()
+            } else {
+                fs::remove_file(gone).unwrap()
+            }
             let output = run(&args);
             // The newest frames are in the window, too.
             let may_work = args[0] == "repair" || args[0] == "snapshots";
