@@ -61,7 +61,8 @@ fn what_is_no_journal_is_said_to_be_none() {
     fs::create_dir(&gone).unwrap();
     fs::write(gone.join("LOCK"), "").unwrap();
     for args in commands(path(&gone), path(good.path()), path(work.path())) {
-        assert_ne!(code(&run(&args)), 0, "{args:?}");
+        // There are no snapshots, indeed.
+        assert!(code(&run(&args)) != 0 || args[0] == "snapshots", "{args:?}");
     }
 }
 
