@@ -282,3 +282,27 @@ fn any_missing_file_is_mended_from_a_backup_or_an_export() {
         }
     }
 }
+
+/// A footer that was rewritten with a right checksum.
+#[test]
+fn a_footer_that_lies_is_found() {
+    let dir = scratch();
+    drop(fill(dir.path(), 60));
+    let path = segment(dir.path());
+    let good = fs::read(&path).unwrap();
+    let footer = good.len() - u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap()) as usize;
+    // Frames, bytes of events, the head after the last frame.
+    for field in [footer + 24, footer + 32, footer + 80] {
+        let mut bad = good.clone();
+        bad[field] ^= 1;
+        let end = bad.len() - 4;
+        let checksum = crc32c::crc32c(&bad[footer..end]);
+        bad[end..].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(&path, bad).unwrap();
+        let report = verify(dir.path(), &mut |_, _| ()).unwrap();
+        assert!(report.findings.iter().any(|finding| finding.file == path), "{:?}", report.findings);
+        if field == footer + 80 {
+            assert!(matches!(exported(dir.path()), Err(JournalError::OtherHistory { file, .. }) if file == path));
+        }
+    }
+}
