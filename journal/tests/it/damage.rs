@@ -306,3 +306,39 @@ fn a_footer_that_lies_is_found() {
         }
     }
 }
+
+/// A frame with another number of events and a right checksum.
+#[test]
+fn a_frame_that_miscounts_is_found() {
+    let dir = scratch();
+    drop(fill(dir.path(), 3));
+    let reader = Reader::open(dir.path()).unwrap();
+    let frame = reader.locate(EventSeq(1)).unwrap();
+    let (start, end) = (frame.offset as usize, (frame.offset + frame.bytes) as usize);
+    let mut bytes = fs::read(&frame.file).unwrap();
+    bytes[start + 14] ^= 1;
+    let checksum = crc32c::crc32c(&bytes[start..end - 4]);
+    bytes[end - 4..end].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&frame.file, bytes).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { detail: Damage::Count { .. }, .. }), "{error}");
+}
+
+/// A slot of HEAD that is whole and too old: the one in between was lost.
+#[test]
+fn a_slot_from_long_ago_is_reported() {
+    let dir = scratch();
+    let mut journal = fill(dir.path(), 3);
+    let old = fs::read(dir.path().join("HEAD")).unwrap();
+    for height in 4..8 {
+        let end = journal.head().next;
+        journal.append(&[block(height, 3)], end).unwrap();
+    }
+    drop(journal);
+    let new = fs::read(dir.path().join("HEAD")).unwrap();
+    for (mixed, name) in [([&old[..512], &new[512..]].concat(), "even"), ([&new[..512], &old[512..]].concat(), "odd")] {
+        fs::write(dir.path().join("HEAD"), mixed).unwrap();
+        assert!(!verify(dir.path(), &mut |_, _| ()).unwrap().is_good(), "{name}");
+        assert!(exported(dir.path()).is_err(), "{name}");
+    }
+}
