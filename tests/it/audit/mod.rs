@@ -1,7 +1,7 @@
 //! Journals that are whole pass the audit; changed ones fail at the right place.
 
 mod books;
-pub mod chains;
+pub(crate) mod chains;
 mod live;
 mod replayed;
 mod tampered;
