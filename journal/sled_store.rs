@@ -22,9 +22,11 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, Subscription,
+    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, SnapshotWriter,
+    Subscription,
     catalog::Catalog,
     head_file::{HeadFile, Slot},
+    lock::Lock,
     memory, prune,
     reader::{EventCursor, Reader},
     recovery,
@@ -49,7 +51,7 @@ pub struct SledJournal {
     pub(crate) stale_window: Option<u64>,
     pub(crate) events: Mutex<EventCursor>,
     pub(crate) poisoned: Option<JournalError>,
-    pub(crate) _lock: File,
+    pub(crate) _lock: Lock,
 }
 
 /// A segment that grows.
@@ -221,6 +223,12 @@ impl JournalStore for SledJournal {
         self.healthy()?;
         let put = snapshot::put(&*self.disk, &self.catalog, snapshot, self.options.snapshots_kept);
         self.poison_on_error(put)
+    }
+
+    fn snapshot_writer(&self) -> Result<SnapshotWriter, JournalError> {
+        self.healthy()?;
+        let (dir, disk, kept) = (self.catalog.dir.clone(), self.disk.clone(), self.options.snapshots_kept);
+        Ok(Box::new(move |snapshot| snapshot::put(&*disk, &Catalog::load(&dir)?.0, snapshot, kept)))
     }
 
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {

@@ -17,6 +17,7 @@ mod path;
 mod planted;
 mod restart;
 mod sim;
+mod start;
 mod wallets;
 mod world;
 

@@ -126,6 +126,7 @@ async fn no_node_runs_a_simulated_chain() {
         rpc_addr: "127.0.0.1:0".parse().unwrap(),
         validator: crowdfold_events::Signer::from_bytes(&[1; 32]).unwrap(),
         checker: std::sync::Arc::new(SimulatedChecker),
+        snapshot_every: crate::world::EVERY,
     };
     let refused = crowdfold::node::Node::start(config).await;
     assert!(matches!(refused, Err(crowdfold::node::NodeError::Simulated)));

@@ -312,7 +312,7 @@ fn a_disk_that_is_really_full_stops_the_writer() {
         );
         let output = Command::new("bash").args(["-c", &child]).env(FULL, dir.path()).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
-        let acknowledged = said.lines().filter_map(|line| line.rsplit_once("acknowledged ")?.1.parse().ok()).last();
+        let acknowledged = said.lines().rev().find_map(|line| line.rsplit_once("acknowledged ")?.1.parse().ok());
         let stopped = said.lines().find(|line| line.contains("stopped"));
         assert!(stopped.is_some_and(|line| line.contains("File too large")), "{kib} KiB: {stopped:?}");
         let journal = open(dir.path()).unwrap();

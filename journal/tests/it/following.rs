@@ -135,3 +135,23 @@ fn a_subscription_that_is_too_late_is_told() {
     assert!(matches!(error, JournalError::Pruned { .. }), "{error}");
     assert_eq!(late.position(), EventSeq(3));
 }
+
+#[test]
+fn a_snapshot_is_written_beside_the_writer() {
+    let dir = scratch();
+    let mut journal = fill(dir.path(), 5);
+    let head = journal.head();
+    let write = journal.snapshot_writer().unwrap();
+    let elsewhere = journal.snapshot_writer().unwrap();
+    journal.append(&[block(6, 4)], head.next).unwrap();
+    let meta = crowdfold_journal::SnapshotMeta { head, state_root: Default::default(), code_version: 1 };
+    let snapshot = crowdfold_journal::Snapshot { meta, bytes: vec![3; 100] };
+    let mut other = snapshot.clone();
+    other.meta.head.hash.0[0] ^= 1;
+    let written = thread::spawn(move || {
+        assert!(matches!(elsewhere(&other), Err(JournalError::SnapshotPlace { .. })));
+        write(&snapshot).map(|()| snapshot)
+    });
+    let snapshot = written.join().unwrap().unwrap();
+    assert_eq!(journal.snapshot(journal.head().next), Ok(Some(snapshot)));
+}

@@ -10,7 +10,7 @@ pub mod world;
 
 use crowdfold::audit::{Options, Report, Stored, audit};
 use crowdfold_config::Genesis;
-use crowdfold_events::{B256, Event, Signer, StoredEvent, encode_event};
+use crowdfold_events::{B256, Event, MessageBody, Signer, StoredEvent, encode_event};
 use crowdfold_kernel::commit;
 
 use world::World;
@@ -32,21 +32,18 @@ pub fn eventful() -> World {
     acts.extend((0..20).map(|_| Work));
     acts.extend([transfer(3), transfer(2), Blocks(3), HandBack(2), HandBack(3), Withdraw(3), Lazy(2)]);
     acts.extend((0..30).map(|_| Work));
-    acts.extend([
-        Repay(1),
-        Repay(2),
-        Leave(4),
-        Blocks(1),
-        Withdraw(4),
-        Blocks(1),
-        Diligent(1),
-        Diligent(2),
-        Beat(4),
-        transfer(4),
-        Register(5),
-    ]);
+    acts.extend([Repay(1), Repay(2), Leave(4), Diligent(1), Diligent(2), Beat(4), transfer(4), Register(5)]);
     acts.extend((0..30).map(|_| Work));
-    acts::chain(&acts)
+    let mut world = acts::chain(&acts);
+    // Who has left and holds no task needs no bond: all that it earned can be withdrawn.
+    for body in [MessageBody::GoInactive, MessageBody::Withdraw] {
+        for n in 1..=acts::PLUGINS {
+            world.send(&world::signer(n), body.clone());
+        }
+        world.step();
+    }
+    world.steps(30);
+    world
 }
 
 /// Makes headers and commits fit the events before them, as far as it goes

@@ -112,7 +112,10 @@ async fn a_nodes_journal_replays_to_the_state_that_the_node_had() {
         Event::ProofAccepted { proof_hash, .. } => Some(proof_hash),
         _ => None,
     });
-    std::fs::remove_file(dir.join("proofs").join(hex::encode(proof.unwrap()))).unwrap();
+    let file = dir.join("proofs").join(hex::encode(proof.unwrap()));
+    std::fs::write(&file, b"another").unwrap();
+    assert_eq!(run(dir, &genesis, with(dir, Declared::default())).proofs.unwrap().missing, 1);
+    std::fs::remove_file(file).unwrap();
     let report = run(dir, &genesis, with(dir, Declared::default()));
     assert!(!report.good && report.divergence.is_none());
     let proofs = report.proofs.unwrap();

@@ -79,7 +79,7 @@ fn another_penalty_changes_penalties_and_what_follows_from_debt_and_nothing_else
     }
     assert!(twice.notes.iter().any(|n| n.would == Would::HaveBeenSuspended), "{:?}", twice.notes);
     // A penalty of nearly nothing: nobody would have been suspended who was.
-    let none = under(&world, &events, &["timeout_penalty=1"]);
+    let none = under(&world, &events, &["timeout_penalty=1 unit"]);
     let was_suspended = world.log.iter().any(|e| matches!(e, Event::PluginSuspended { .. }));
     assert_eq!(none.notes.iter().any(|n| n.would == Would::NotHaveBeenSuspended), was_suspended);
 }
@@ -195,6 +195,6 @@ proptest! {
         }
         // Under any amounts the books stay consistent: they never take more than there is.
         under(&world, &events, &["timeout_penalty=0.3", "bump_rate=40%", "max_base=0.01", "issuance_allowance=0.001"]);
-        under(&world, &events, &["timeout_penalty=1", "proving_share=1", "aggregation_share=1", "withdraw_fee=0.0001"]);
+        under(&world, &events, &["timeout_penalty=1 unit", "proving_share=1", "aggregation_share=1", "withdraw_fee=0.0001"]);
     }
 }

@@ -61,7 +61,8 @@ fn what_is_no_journal_is_said_to_be_none() {
     fs::create_dir(&gone).unwrap();
     fs::write(gone.join("LOCK"), "").unwrap();
     for args in commands(path(&gone), path(good.path()), path(work.path())) {
-        assert_ne!(code(&run(&args)), 0, "{args:?}");
+        // There are no snapshots, indeed.
+        assert!(code(&run(&args)) != 0 || args[0] == "snapshots", "{args:?}");
     }
 }
 
@@ -143,7 +144,11 @@ fn damage_in_any_file_is_named_or_harmless() {
             fs::remove_dir_all(&dir).unwrap();
             copy(original.path(), &dir);
             let gone = dir.join(name);
-            if gone.is_dir() { fs::remove_dir_all(gone).unwrap() } else { fs::remove_file(gone).unwrap() }
+            if gone.is_dir() {
+                fs::remove_dir_all(gone).unwrap()
+            } else {
+                fs::remove_file(gone).unwrap()
+            }
             let output = run(&args);
             // The newest frames are in the window, too.
             let may_work = args[0] == "repair" || args[0] == "snapshots";

@@ -111,14 +111,14 @@ fn a_journal_whose_later_hashes_were_all_made_anew_still_fails() {
 
     let world = world();
     // Headers made to fit, commits not signed again: the next block is not what was signed.
-    let events = rehash(&world, &events, false);
+    let events = rehash(world.state.genesis_hash(), &events, None);
     let found = forged(&events, |_| {});
     assert_eq!(found["height"], block + 1);
     assert!(found["error"].as_str().unwrap().contains("bad signature"), "{found}");
     assert!(seq(&found["bound"]["next"]).0 <= at as u64, "what was altered is not said to be signed for");
 
     // With the validator's key only execution finds it.
-    let events = rehash(&world, &events, true);
+    let events = rehash(world.state.genesis_hash(), &events, Some(&world.validator));
     let dir = data();
     fs::remove_dir_all(dir.path().join("journal")).unwrap();
     fs::remove_file(dir.path().join(tip::FILE)).unwrap();
