@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Output, failed, unusable};
-use crate::sim::{
-    self, adversaries::Adversary, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
-};
+use crate::sim::{self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError, adversaries::Adversary};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -65,7 +63,8 @@ impl std::str::FromStr for Attack {
 }
 
 fn attacks(asked: &[Attack]) -> Vec<Adversary> {
-    let is_asked = |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
+    let is_asked =
+        |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
     Adversary::ALL.into_iter().filter(is_asked).collect()
 }
 
@@ -137,7 +136,10 @@ fn text(report: &SimReport) -> String {
         format!("simulated     {} s", report.simulated_ms / 1_000),
         format!("blocks        {}", report.blocks),
         format!("transactions  {}", report.transactions),
-        format!("proofs        {} and {} aggregates, {} batches certified", report.proofs, report.aggregates, report.batches),
+        format!(
+            "proofs        {} and {} aggregates, {} batches certified",
+            report.proofs, report.aggregates, report.batches
+        ),
         format!("penalties     {}", report.penalties),
         format!("events        {}", report.events),
         format!("state root    {}", report.state_root),

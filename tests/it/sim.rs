@@ -64,8 +64,7 @@ fn a_world_does_all_that_a_chain_does() {
 #[test]
 fn worlds_of_other_shapes_keep_every_rule() {
     for (validators, plugins, transactions_per_block) in [(1, 1, 1), (2, 3, 1), (3, 5, 0), (7, 4, 2)] {
-        let options =
-            SimOptions { validators, plugins, transactions_per_block, ..small(5, FaultLevel::Harsh) };
+        let options = SimOptions { validators, plugins, transactions_per_block, ..small(5, FaultLevel::Harsh) };
         let report = green(&options);
         assert!(report.faults.total() > 0);
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
-use crowdfold_journal::AppendFault;
 use crowdfold_events::{Block, Event, Height};
+use crowdfold_journal::AppendFault;
 
 use super::{
     Happening, World,
@@ -210,7 +210,6 @@ impl World {
                 state: &node.ledger.snapshot().state,
                 journal_hash,
                 pooled_transactions: node.sequencer.transactions().len(),
-                pooled_messages: 0,
             });
         }
         let end = End {

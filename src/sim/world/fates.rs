@@ -110,13 +110,11 @@ impl World {
         let end = self.now_ms + duration;
         match kind {
             FaultKind::Partition => self.partition(duration),
-            FaultKind::ValidatorCrash => {
-                if self.validators[victim].node.is_some() {
-                    self.counts.add(kind);
-                    let power = self.fates.between(kind, 0, 1) == 1;
-                    let death = if power { Death::Power { kept: 0 } } else { Death::Process };
-                    self.crash_validator(victim, death, duration);
-                }
+            FaultKind::ValidatorCrash if self.validators[victim].node.is_some() => {
+                self.counts.add(kind);
+                let power = self.fates.between(kind, 0, 1) == 1;
+                let death = if power { Death::Power { kept: 0 } } else { Death::Process };
+                self.crash_validator(victim, death, duration);
             }
             FaultKind::ProverCrash => {
                 let prover = self.fates.between(kind, 0, self.provers.len() as u64 - 1) as usize;

@@ -16,9 +16,9 @@ use crate::{
     node::Snapshot,
     sim::{
         adversaries::{self, Adversary, Earnings},
+        consensus::{Decision, LogState},
         disk::Disk,
         faults::{FaultCounts, FaultPlan},
-        consensus::{Decision, LogState},
         from::{self, Fork, FromError},
         judge,
         memo::Memo,
@@ -26,7 +26,10 @@ use crate::{
         observe::{Cast, Opening},
         options::{OptionsError, SimOptions},
         people::People,
-        prover::{Behaviour, machine::{Newest, Prover}},
+        prover::{
+            Behaviour,
+            machine::{Newest, Prover},
+        },
         queue::Queue,
         random::Seed,
         users::Users,
@@ -86,12 +89,7 @@ impl World {
         }
     }
 
-    fn with(
-        options: &SimOptions,
-        people: People,
-        genesis: Genesis,
-        fork: Option<Fork>,
-    ) -> Result<Self, WorldError> {
+    fn with(options: &SimOptions, people: People, genesis: Genesis, fork: Option<Fork>) -> Result<Self, WorldError> {
         let seed = Seed(options.seed);
         let valid: Arc<ValidGenesis> = Arc::new(genesis.clone().validate()?);
         let plan = FaultPlan::new(options.faults, seed, &options.without);
@@ -118,9 +116,7 @@ impl World {
             .into_iter()
             .zip(roles)
             .enumerate()
-            .map(|(number, (signer, role))| {
-                Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role)
-            })
+            .map(|(number, (signer, role))| Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role))
             .collect();
         let mut earnings = Earnings::default();
         for prover in &provers {

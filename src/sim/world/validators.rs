@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{Block, Commit, Event, SigningDomain, signing::recover};
+use crowdfold_events::{Block, Commit, Event};
 use crowdfold_execution::decode_transaction;
 use crowdfold_journal::JournalStore;
 
@@ -15,8 +15,8 @@ use crate::{
     actors::ledger::LedgerCore,
     node::Snapshot,
     sim::{
-        disk::{Death, Disk},
         consensus::{Decision, Message, SingleProposer, Step},
+        disk::{Death, Disk},
         faults::FaultKind,
         network::Peer,
     },
@@ -54,15 +54,6 @@ impl World {
             Message::Certificate { batch, signature } => {
                 node.submitter.received(&node.ledger.snapshot().state, batch, signature);
                 self.certify(to);
-            }
-            Message::System(signed) => {
-                let state = &node.ledger.snapshot().state;
-                let digest =
-                    SigningDomain::new(state.genesis().chain_id, state.genesis_hash()).message(&signed.message);
-                if let Ok(sender) = recover(&digest, &signed.signature) {
-                    // Refused means that it waits already or came too late: its sender asks the chain.
-                    node.sequencer.submit_message(sender, digest, signed).unwrap_or_default();
-                }
             }
             message => node.consensus.received(now_ms, from, message),
         }
