@@ -61,6 +61,8 @@ pub struct Users {
     sent: u64,
     /// The first wallet sends so many more per block, to itself.
     spam: u32,
+    /// Now and then somebody pays a debt that is not his.
+    repays: bool,
 }
 
 /// Transactions per block of a wallet that spams.
@@ -85,7 +87,12 @@ impl Users {
             Account { wallet, next_nonce, pending: BTreeMap::new() }
         };
         let accounts = wallets.into_iter().map(account).collect();
-        Self { accounts, luck: seed.stream("users", 0), per_block, acknowledged: BTreeMap::new(), sent: 0, spam: 0 }
+        Self { accounts, luck: seed.stream("users", 0), per_block, acknowledged: BTreeMap::new(), sent: 0, spam: 0, repays: true }
+    }
+
+    /// Nobody pays the debts of others any more: attackers keep what they owe.
+    pub fn keep_debts(&mut self) {
+        self.repays = false;
     }
 
     /// From now on one wallet sends itself more transactions in every block; says whose.
@@ -180,6 +187,7 @@ impl Users {
         let (mut to, mut value) = (to, u128::from(self.luck.between(1, 1_000)) * (ZKPOW / 1_000));
         let mut data = Bytes::new();
         if self.luck.chance(20_000)
+            && self.repays
             && let Some((debtor, account)) = state.market_accounts().find(|(_, a)| a.debt.0 > 0)
         {
             (to, value, data) = (REPAY, account.debt.0, Bytes::copy_from_slice(debtor.as_slice()));

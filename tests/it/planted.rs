@@ -9,7 +9,7 @@ use crowdfold_kernel::planted as kernel;
 fn hunt(seed: u64, faults: FaultLevel) -> Option<(&'static str, u64, String)> {
     let options = SimOptions {
         seed,
-        duration_ms: 900_000,
+        duration_ms: 2_400_000,
         plugins: 12,
         validators: 4,
         transactions_per_block: 3,
@@ -18,9 +18,11 @@ fn hunt(seed: u64, faults: FaultLevel) -> Option<(&'static str, u64, String)> {
         from: None,
         adversaries: vec![Adversary::HeartbeatOnly, Adversary::HandBackAbuser, Adversary::Lazy],
     };
-    let failure = match sim::run(&options) {
-        Ok(report) => report.failure?,
-        Err(error) => return Some(("begin", 0, error.to_string())),
+    // A core's own assertion ends its process: that is a find too.
+    let failure = match std::panic::catch_unwind(|| sim::run(&options)) {
+        Ok(Ok(report)) => report.failure?,
+        Ok(Err(error)) => return Some(("begin", 0, error.to_string())),
+        Err(_) => return Some(("assertion", 0, "a core's own".to_owned())),
     };
     Some((failure.rule, failure.height, failure.detail))
 }
@@ -28,8 +30,8 @@ fn hunt(seed: u64, faults: FaultLevel) -> Option<(&'static str, u64, String)> {
 /// The rules of which one must be the first to break.
 fn expected(bug: Bug) -> &'static [&'static str] {
     match bug {
-        Bug::LedgerForgetsAppend | Bug::LedgerCutsFrame => &["commit"],
-        Bug::ReplayAppliesTwice => &["restart", "restore", "commit", "execution", "agreement"],
+        Bug::LedgerForgetsAppend | Bug::LedgerCutsFrame => &["commit", "assertion"],
+        Bug::ReplayAppliesTwice => &["restart"],
         Bug::PoolForgetsTransaction => &["transactions-arrive", "liveness", "work-ends"],
         Bug::SequencerDropsAggregates | Bug::SubmitterNeverCertifies | Bug::SequencerStaleCommit => {
             &["work-ends", "liveness", "proposal", "execution"]
@@ -42,9 +44,11 @@ fn expected(bug: Bug) -> &'static [&'static str] {
 fn bugs_of_the_cores_are_found_in_a_world() {
     let mut missed = Vec::new();
     for bug in Bug::ALL {
-        let found = (1..=3).find_map(|seed| {
+        // Only a replica that was started again has replayed anything.
+        let faults = if bug == Bug::ReplayAppliesTwice { FaultLevel::Harsh } else { FaultLevel::Mild };
+        let found = (1..=6).find_map(|seed| {
             planted::plant(Some(bug));
-            let found = hunt(seed, FaultLevel::Mild);
+            let found = hunt(seed, faults);
             planted::plant(None);
             found.map(|f| (seed, f))
         });

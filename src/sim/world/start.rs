@@ -126,6 +126,9 @@ impl World {
                 _ => {}
             }
         }
+        if !options.adversaries.is_empty() {
+            users.keep_debts();
+        }
         if options.adversaries.contains(&Adversary::SelfSpammer)
             && let Some(wallet) = users.start_spam()
         {
