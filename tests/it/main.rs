@@ -14,6 +14,7 @@ mod messages;
 mod path;
 mod restart;
 mod start;
+mod start_speed;
 mod wallets;
 mod world;
 
