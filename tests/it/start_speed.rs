@@ -16,7 +16,7 @@ use std::{
 use alloy_primitives::keccak256;
 use crowdfold::actors::ledger::{Keeping, LedgerCore};
 use crowdfold::node::DEFAULT_SNAPSHOT_EVERY;
-use crowdfold_events::{Address, BlockBody, BlockHeader, Event, StoredEvent, encode_event};
+use crowdfold_events::{Address, BlockBody, BlockHeader, Event, Height, StoredEvent, encode_event};
 use crowdfold_journal::{Frame, JournalStore, SledJournal};
 use crowdfold_kernel::State;
 
@@ -133,8 +133,8 @@ fn start_time_by_length_of_the_journal() {
     let every: NonZeroU64 = DEFAULT_SNAPSHOT_EVERY;
     let world = world();
     println!("milliseconds; a start is: open the journal + take the chain up");
-    println!("| events | blocks | full replay | snapshot at the end | snapshot {every} blocks before | write the snapshot | snapshot, kB | old blocks, kB |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("| events | blocks | full replay | snapshot at the end | snapshot {every} blocks before | write the snapshot | an old block by hash | an unknown hash | snapshot, kB | old blocks, kB |");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for size in sizes.split(',').map(|size| size.trim().parse::<u64>().unwrap()) {
         let dir = tempfile::tempdir().unwrap();
         let mut mill = Mill::of(&world);
@@ -168,8 +168,16 @@ fn start_time_by_length_of_the_journal() {
         drop(journal);
         let (core, open_rest, rest) = start(&world, dir.path());
         assert_eq!(core.snapshot().state.hash().unwrap(), mill.state.hash().unwrap());
+        let index = &core.snapshot().index;
+        let hashes: Vec<_> = (1..20).map(|n| index.block(Height(n * blocks.0 / 20)).unwrap().hash).collect();
+        let begun = Instant::now();
+        assert!(hashes.iter().all(|hash| index.height_of(hash).is_some()));
+        let found = begun.elapsed() / hashes.len() as u32;
+        let begun = Instant::now();
+        assert_eq!(index.height_of(&keccak256(b"unknown")), None);
+        let unknown = begun.elapsed();
         println!(
-            "| {size} | {blocks} | {} + {} | {} + {} | {} + {} | {} | {} | {} |",
+            "| {size} | {blocks} | {} + {} | {} + {} | {} + {} | {} | {} | {} | {} | {} |",
             ms(open_full),
             ms(full),
             ms(open_end),
@@ -177,6 +185,8 @@ fn start_time_by_length_of_the_journal() {
             ms(open_rest),
             ms(rest),
             ms(written),
+            ms(found),
+            ms(unknown),
             bytes(&dir.path().join("journal/snapshots")) / 1_000,
             bytes(&dir.path().join("index")) / 1_000,
         );
