@@ -13,6 +13,10 @@ pub mod headless;
 pub mod history;
 pub mod node;
 pub mod params;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod proofs;
 pub mod rpc;
 pub mod sim;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failure, Output, failed, unusable};
 use crate::sim::{
-    self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
+    self, adversaries::Adversary, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,9 +30,43 @@ pub(super) struct Args {
     /// A kind of fault that does not happen although the level has it. May be repeated.
     #[arg(long, value_name = "KIND")]
     without: Vec<FaultKind>,
+    /// Data directory of a chain (`genesis.toml`, `journal/`) to go on from, with new keys and simulated proofs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Attacks that take place, by name and separated by commas, or `all`: the report shows what they earned.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    adversaries: Vec<Attack>,
+    /// Runs spent on finding a smaller world with the same failure; 0 for none.
+    #[arg(long, default_value_t = 32, value_name = "RUNS")]
+    shrink: u32,
     /// Where to write the journal, as a node's data directory; it must not exist.
     #[arg(long, value_name = "DIR")]
     journal: Option<PathBuf>,
+}
+
+/// An attack, or all of them.
+#[derive(Clone, Copy, Debug)]
+enum Attack {
+    All,
+    One(Adversary),
+}
+
+impl std::str::FromStr for Attack {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let names = Adversary::ALL.map(Adversary::name).join(", ");
+        let found = Adversary::ALL.into_iter().find(|a| a.name() == text);
+        found.map(Self::One).ok_or_else(|| format!("`{text}` is none of all, {names}"))
+    }
+}
+
+fn attacks(asked: &[Attack]) -> Vec<Adversary> {
+    let is_asked = |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
+    Adversary::ALL.into_iter().filter(is_asked).collect()
 }
 
 fn duration(text: &str) -> Result<u64, String> {
@@ -50,26 +84,52 @@ fn duration(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
-    let Args { seed, duration, plugins, validators, transactions_per_block, faults, without, journal } = args;
-    let options = SimOptions { seed, duration_ms: duration, plugins, validators, transactions_per_block, faults, without };
+    let Args {
+        seed,
+        duration,
+        plugins,
+        validators,
+        transactions_per_block,
+        faults,
+        without,
+        from,
+        adversaries,
+        shrink,
+        journal,
+    } = args;
+    let adversaries = attacks(&adversaries);
+    let options = SimOptions {
+        seed,
+        duration_ms: duration,
+        plugins,
+        validators,
+        transactions_per_block,
+        faults,
+        without,
+        from,
+        adversaries,
+    };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
         return Err(unusable(dir.display(), "exists already"));
     }
-    let (world, report) = sim::run_world(&options).map_err(|error| match error {
+    let (world, mut report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
+        WorldError::From(error) => unusable("the journal to go on from", error),
         error => failed("the world", error),
     })?;
     if let Some(dir) = &journal {
         world.write(dir).map_err(|error| unusable("the journal", error))?;
     }
-    output.result(&report, text(&report))?;
-    match &report.failure {
-        None => Ok(()),
-        Some(failure) => Err(Failure::NotValid(format!(
-            "{} does not hold at block {}: {}\nreplay with: {}",
-            failure.rule, failure.height, failure.detail, report.command
-        ))),
+    if let Some(failure) = report.failure.as_mut().filter(|_| shrink > 0) {
+        failure.shrunk = Some(sim::shrink::shrink(&options, failure.rule, report.simulated_ms, shrink).command());
     }
+    output.result(&report, text(&report))?;
+    let Some(failure) = &report.failure else { return Ok(()) };
+    let shrunk = failure.shrunk.as_ref().map(|command| format!("\nsmaller:     {command}")).unwrap_or_default();
+    Err(Failure::NotValid(format!(
+        "{} does not hold at block {}: {}\nreplay with: {}{shrunk}",
+        failure.rule, failure.height, failure.detail, report.command
+    )))
 }
 
 fn text(report: &SimReport) -> String {
@@ -89,6 +149,11 @@ fn text(report: &SimReport) -> String {
     }
     let names: Vec<&str> = report.unsupported.iter().map(|kind| kind.name()).collect();
     lines.push(format!("unsupported   {} (no L1 is built)", names.join(", ")));
+    if let Some(earnings) = &report.earnings {
+        lines.extend(earnings.lines());
+        let (least, most) = (earnings.least_multiple_bp, earnings.most_multiple_bp);
+        lines.push(format!("capacity multiple between {least} and {most} basis points"));
+    }
     let speed = report.milli_hours_per_second();
     lines.push(format!(
         "took          {} ms, {} ms of a core: {}.{:03} simulated hours per second of a core",

@@ -7,6 +7,11 @@
 //! one, to the sender itself and to the escrow, so admission also shows that
 //! a prover handles each case.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use alloy_primitives::{Address, Bytes, keccak256};
 use crowdfold_zk::{
     accounts,
@@ -43,7 +48,14 @@ pub struct AdmissionItem {
     pub transaction: Transaction,
     /// The environment of its block.
     pub env: BlockEnv,
+    /// What its proof must state, but for contract, worker and task.
+    stated: ItemStatement,
 }
+
+/// Items kept once they were made: a genesis has few, and each is asked for again and again.
+const KEPT: usize = 64;
+/// Items by chain id and index. They follow from these alone, so whoever asks gets the same.
+static MADE: Mutex<BTreeMap<(u64, u32), AdmissionItem>> = Mutex::new(BTreeMap::new());
 
 /// Position of an admission item: counted down from the end, which no chain reaches.
 #[must_use]
@@ -51,11 +63,25 @@ pub fn admission_position(index: u32) -> u64 {
     u64::MAX - u64::from(index)
 }
 
-/// The admission item with this index. About 30 hashes of the state tree and one signature.
+/// The admission item with this index. The first time about 100 hashes of the state tree and one signature.
 ///
 /// # Errors
 /// [`TransactionError`]: never in a tested version; a bug.
 pub fn synthetic_item(chain_id: u64, index: u32) -> Result<AdmissionItem, TransactionError> {
+    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(item) = made().get(&(chain_id, index)) {
+        return Ok(item.clone());
+    }
+    let item = make(chain_id, index)?;
+    let mut made = made();
+    if made.len() >= KEPT {
+        made.pop_first();
+    }
+    made.insert((chain_id, index), item.clone());
+    Ok(item)
+}
+
+fn make(chain_id: u64, index: u32) -> Result<AdmissionItem, TransactionError> {
     let sender = Wallet::derive(LABEL, u64::from(index));
     let bystander = |i: u64| Wallet::derive("crowdfold admission bystander", (u64::from(index) << 8) + i).address();
     let nonce = u64::from(index % 1000);
@@ -90,7 +116,10 @@ pub fn synthetic_item(chain_id: u64, index: u32) -> Result<AdmissionItem, Transa
         data: Bytes::new(),
     });
     let transaction = decode_transaction(&raw, chain_id)?;
-    Ok(AdmissionItem { index, tree, raw, transaction, env })
+    let executed = execute_transaction(&mut tree.clone(), &transaction, &env)?;
+    let place = ItemPlace { contract: Address::ZERO, position: admission_position(index), worker: Address::ZERO, task: 0 };
+    let stated = statement(&executed, transaction.sender, chain_id, &place);
+    Ok(AdmissionItem { index, tree, raw, transaction, env, stated })
 }
 
 impl AdmissionItem {
@@ -99,12 +128,10 @@ impl AdmissionItem {
     }
 
     /// What a proof of it must state.
-    ///
-    /// # Errors
-    /// As [`synthetic_item`].
-    pub fn statement(&self, contract: Address, worker: Address, task: u64) -> Result<ItemStatement, TransactionError> {
-        let executed = execute_transaction(&mut self.tree.clone(), &self.transaction, &self.env)?;
-        Ok(statement(&executed, self.transaction.sender, self.env.chain_id, &self.place(contract, worker, task)))
+    #[must_use]
+    pub fn statement(&self, contract: Address, worker: Address, task: u64) -> ItemStatement {
+        let (contract, worker) = (contract.into_array(), worker.into_array());
+        ItemStatement { contract, worker, task, ..self.stated.clone() }
     }
 
     /// What its prover is given.

@@ -113,5 +113,5 @@ pub(crate) fn admission_statement(
     worker: Address,
     task: u64,
 ) -> Option<ItemStatement> {
-    synthetic::synthetic_item(chain_id, index).and_then(|item| item.statement(contract, worker, task)).ok()
+    synthetic::synthetic_item(chain_id, index).ok().map(|item| item.statement(contract, worker, task))
 }

@@ -44,6 +44,12 @@ impl Snapshot {
         Self { state, index, trees: OrdMap::new(), event_count: 1 }
     }
 
+    /// Goes on as another chain from a state forked from this one; its journal has one event.
+    pub(crate) fn fork(&mut self, state: State) {
+        (self.state, self.event_count) = (state, 1);
+        self.trees = OrdMap::new();
+    }
+
     /// Goes on to the state after the next block.
     ///
     /// # Errors

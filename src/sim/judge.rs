@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crowdfold_events::{B256, Event, Height};
 
-use super::observe::{Checker, Committed, End, Violation};
+use super::{
+    checkers::{Model, Replica},
+    observe::{Checker, Committed, End, Violation},
+};
 
 /// Blocks between two recomputations of every sum.
 const AUDIT_EVERY: u64 = 16;
@@ -14,7 +17,13 @@ const AUDIT_EVERY: u64 = 16;
 /// All checkers, new, in the order in which they are asked.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Checker>> {
-    vec![Box::<Agreement>::default(), Box::<Sums>::default(), Box::<Rest>::default()]
+    vec![
+        Box::<Agreement>::default(),
+        Box::<Model>::default(),
+        Box::<Replica>::default(),
+        Box::<Sums>::default(),
+        Box::<Rest>::default(),
+    ]
 }
 
 /// One block per height, the same events and states everywhere.

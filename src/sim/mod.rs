@@ -12,9 +12,12 @@
 //! options give byte-identical journals. It does not establish anything about
 //! real proofs, about actors and sockets, or about an L1.
 
+pub mod adversaries;
+pub mod checkers;
 pub mod consensus;
 pub mod disk;
 pub mod faults;
+pub mod from;
 pub mod judge;
 pub mod memo;
 pub mod network;
@@ -25,6 +28,7 @@ pub mod prover;
 pub mod queue;
 pub mod random;
 pub mod report;
+pub mod shrink;
 pub mod users;
 pub mod world;
 

@@ -1,6 +1,11 @@
 //! What a world is made of: the arguments of `crowdfold sim`.
 
-use super::faults::{FaultKind, FaultLevel};
+use std::path::PathBuf;
+
+use super::{
+    adversaries::Adversary,
+    faults::{FaultKind, FaultLevel},
+};
 
 /// Everything that decides what happens in a world. Equal options, equal worlds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,10 @@ pub struct SimOptions {
     pub faults: FaultLevel,
     /// Kinds of faults that do not happen although the level has them.
     pub without: Vec<FaultKind>,
+    /// Data directory of the chain that the world goes on from; a new chain if there is none.
+    pub from: Option<PathBuf>,
+    /// Attacks that take place; their plugins are the last ones.
+    pub adversaries: Vec<Adversary>,
 }
 
 impl Default for SimOptions {
@@ -31,6 +40,8 @@ impl Default for SimOptions {
             transactions_per_block: 20,
             faults: FaultLevel::None,
             without: Vec::new(),
+            from: None,
+            adversaries: Vec::new(),
         }
     }
 }
@@ -68,6 +79,11 @@ impl SimOptions {
                 return Err(OptionsError::Range { name, value, least, most });
             }
         }
+        let attackers: u32 = self.adversaries.iter().map(|a| a.identities(self.plugins)).sum();
+        if attackers * 2 > self.plugins {
+            let (name, value, least) = ("plugins", self.plugins.into(), u64::from(attackers) * 2);
+            return Err(OptionsError::Range { name, value, least, most: 10_000 });
+        }
         Ok(())
     }
 
@@ -86,6 +102,13 @@ impl SimOptions {
         for kind in &self.without {
             text.push_str(" --without ");
             text.push_str(kind.name());
+        }
+        if let Some(dir) = &self.from {
+            text.push_str(&format!(" --from {}", dir.display()));
+        }
+        for (place, adversary) in self.adversaries.iter().enumerate() {
+            text.push_str(if place == 0 { " --adversaries " } else { "," });
+            text.push_str(adversary.name());
         }
         text
     }

@@ -6,6 +6,7 @@ use alloy_primitives::B256;
 use serde::Serialize;
 
 use super::{
+    adversaries::EarningsReport,
     faults::{FaultCounts, L1FaultKind},
     observe::Violation,
     options::SimOptions,
@@ -39,6 +40,8 @@ pub struct SimReport {
     pub faults: FaultCounts,
     /// Faults that cannot be injected, because what they break is not built.
     pub unsupported: Vec<L1FaultKind>,
+    /// What attackers and honest plugins earned; `None` without attackers.
+    pub earnings: Option<EarningsReport>,
     /// Memoised results that were computed again and compared.
     pub rechecked: u64,
     /// State root of the market and accounts at the end.
@@ -95,6 +98,7 @@ impl SimReport {
             events: sums.events,
             faults: world.counts.clone(),
             unsupported: L1FaultKind::ALL.to_vec(),
+            earnings: (!options.adversaries.is_empty()).then(|| world.earnings.report()),
             rechecked: world.rechecked(),
             state_root,
             events_head,

@@ -59,7 +59,12 @@ pub struct Users {
     /// Transactions that a node has taken and that are in no block yet or were, by hash, with the time.
     acknowledged: BTreeMap<B256, u64>,
     sent: u64,
+    /// The first wallet sends so many more per block, to itself.
+    spam: u32,
 }
+
+/// Transactions per block of a wallet that spams.
+const SPAM: u32 = 2;
 
 /// The wallets of a world: as many as let every transaction of a few blocks have its own sender.
 #[must_use]
@@ -80,7 +85,14 @@ impl Users {
             Account { wallet, next_nonce, pending: BTreeMap::new() }
         };
         let accounts = wallets.into_iter().map(account).collect();
-        Self { accounts, luck: seed.stream("users", 0), per_block, acknowledged: BTreeMap::new(), sent: 0 }
+        Self { accounts, luck: seed.stream("users", 0), per_block, acknowledged: BTreeMap::new(), sent: 0, spam: 0 }
+    }
+
+    /// From now on one wallet sends itself more transactions in every block; says whose.
+    pub fn start_spam(&mut self) -> Option<Address> {
+        let spammer = self.accounts.first()?.wallet.address();
+        self.spam = SPAM;
+        Some(spammer)
     }
 
     /// Their addresses.
@@ -146,21 +158,26 @@ impl Users {
                 sending.push(Sending { in_ms: 0, raw: pending.raw.clone() });
             }
         }
-        if wants_more {
+        if wants_more && !self.accounts.is_empty() {
             let interval = state.parameters().block.target_block_time_ms;
             for _ in 0..self.per_block {
-                sending.extend(self.make(now_ms, interval, state));
+                let from = self.luck.below(self.accounts.len() as u64) as usize;
+                let to = self.recipient();
+                sending.extend(self.make(now_ms, interval, state, from, to));
+            }
+            for _ in 0..self.spam {
+                let to = self.accounts.first().map(|a| a.wallet.address()).unwrap_or_default();
+                sending.extend(self.make(now_ms, interval, state, 0, to));
             }
         }
         sending
     }
 
-    fn make(&mut self, now_ms: u64, interval_ms: u64, state: &State) -> Option<Sending> {
+    fn make(&mut self, now_ms: u64, interval_ms: u64, state: &State, from: usize, to: Address) -> Option<Sending> {
         let in_ms = self.luck.below(interval_ms);
-        let from = self.luck.below(self.accounts.len() as u64) as usize;
         let kinds = [TransactionKind::Eip1559, TransactionKind::Legacy, TransactionKind::Eip2930];
         let kind = kinds[self.luck.below(3) as usize];
-        let (mut to, mut value) = (self.recipient(), u128::from(self.luck.between(1, 1_000)) * (ZKPOW / 1_000));
+        let (mut to, mut value) = (to, u128::from(self.luck.between(1, 1_000)) * (ZKPOW / 1_000));
         let mut data = Bytes::new();
         if self.luck.chance(20_000)
             && let Some((debtor, account)) = state.market_accounts().find(|(_, a)| a.debt.0 > 0)

@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+mod adversaries;
 mod audit;
 mod bad_proofs;
 mod cli;
 mod demo;
+mod journal_commands;
 mod killed;
 mod ledger;
 mod mempool;
 mod messages;
 mod path;
+mod planted;
 mod restart;
+mod sim;
 mod start;
 mod start_speed;
 mod wallets;

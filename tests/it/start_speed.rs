@@ -154,7 +154,7 @@ fn start_time_by_length_of_the_journal() {
         assert_eq!(hash, mill.state.hash().unwrap());
         let blocks = core.snapshot().height();
         let begun = Instant::now();
-        let save = core.due().unwrap().run();
+        let save = core.save().unwrap().run();
         core.saved(save).unwrap();
         let written = begun.elapsed();
         drop(core);

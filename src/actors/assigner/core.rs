@@ -23,6 +23,7 @@ use super::{
 use crate::{
     actors::session::{Command, Seed, messages::DataPiece},
     node::{Committed, Snapshot},
+    planted::{self, Bug},
 };
 
 /// Longest package that is sent inside its offer, in bytes.
@@ -126,6 +127,9 @@ impl AssignerCore {
 
     fn build(&self, plugin: Address, task: TaskId) -> Option<Build> {
         let attempt = self.projection.task(&plugin, task)?.attempt;
+        if planted::is(Bug::AssignerOffersOnce) && attempt > 1 {
+            return None;
+        }
         Some(Build { plugin, task, attempt })
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crowdfold_config::Genesis;
-use crowdfold_events::{B256, Block, CodecError, EventSeq, Height, encode_event};
+use crowdfold_events::{B256, Block, CodecError, EventSeq, Height, StoredEvent, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
 use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault};
 
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     history::HistoryError,
     node::{Committed, SavedFault, Snapshot},
+    planted::{self, Bug},
     rpc::index::IndexError,
 };
 
@@ -148,6 +149,14 @@ impl LedgerCore {
         &self.snapshot
     }
 
+    /// Up to `limit` events of the journal from number `from` on.
+    ///
+    /// # Errors
+    /// The number is not in the journal, or the disk is at fault.
+    pub fn events(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        self.journal.read(from, limit)
+    }
+
     /// Builds a proposal on the last block and keeps what it would do.
     ///
     /// # Errors
@@ -218,8 +227,15 @@ impl LedgerCore {
     /// [`LedgerError`]; fatal.
     pub fn commit(&mut self, hash: &B256) -> Result<Arc<Committed>, LedgerError> {
         let outcome = self.overlays.remove(hash).ok_or(LedgerError::NotExecuted(*hash))?;
-        let stored = outcome.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
-        let head = self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?;
+        let mut stored = outcome.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+        let height = outcome.block.header.height.0;
+        if planted::is(Bug::LedgerCutsFrame) && height.is_multiple_of(8) {
+            stored.pop();
+        }
+        let head = match planted::is(Bug::LedgerForgetsAppend) && height.is_multiple_of(8) {
+            true => self.journal.head(),
+            false => self.journal.append(&[Frame::new(stored)?], EventSeq(self.snapshot.event_count))?,
+        };
         self.overlays.clear();
         let mut next = (*self.snapshot).clone();
         next.advance(&outcome.block, &outcome.events, outcome.state)?;
@@ -237,6 +253,13 @@ impl LedgerCore {
     /// it returns to [`Self::saved`].
     pub fn due(&mut self) -> Option<Save> {
         let saver = self.saver.as_mut().filter(|saver| saver.is_due(self.snapshot.height()))?;
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
+    }
+
+    /// A snapshot to be written now, however few blocks have passed; `None`
+    /// while one is being written, or for a ledger that keeps none.
+    pub fn save(&mut self) -> Option<Save> {
+        let saver = self.saver.as_mut().filter(|saver| !saver.is_running())?;
         Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_sink()))
     }
 

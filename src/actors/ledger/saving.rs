@@ -11,7 +11,7 @@
 use std::{num::NonZeroU64, path::PathBuf, sync::Arc};
 
 use crowdfold_events::Height;
-use crowdfold_journal::{JournalStore, Snapshot as Stored, SnapshotSink};
+use crowdfold_journal::{JournalStore, Snapshot as Stored, SnapshotWriter};
 
 use crate::{
     history::History,
@@ -45,10 +45,14 @@ impl Saver {
         !self.is_running && height.0.saturating_sub(self.last.0) >= self.every.get()
     }
 
-    pub(super) fn begin(&mut self, snapshot: Arc<Snapshot>, sink: Option<Box<dyn SnapshotSink>>) -> Save {
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    pub(super) fn begin(&mut self, snapshot: Arc<Snapshot>, writer: Option<SnapshotWriter>) -> Save {
         self.is_running = true;
         self.last = snapshot.height();
-        Save { snapshot, sink, stored: None, history: None, fault: None }
+        Save { snapshot, writer, stored: None, history: None, fault: None }
     }
 
     pub(super) fn end(&mut self) {
@@ -59,8 +63,8 @@ impl Saver {
 /// A snapshot to be written, then one that was.
 pub struct Save {
     snapshot: Arc<Snapshot>,
-    sink: Option<Box<dyn SnapshotSink>>,
-    /// For a journal that has no sink.
+    writer: Option<SnapshotWriter>,
+    /// For a journal that has no writer of snapshots.
     stored: Option<Stored>,
     history: Option<History>,
     fault: Option<SavedFault>,
@@ -83,8 +87,8 @@ impl Save {
     fn write(&mut self) -> Result<(), SavedFault> {
         self.history = self.snapshot.index.seal()?;
         let stored = self.snapshot.to_stored()?;
-        match &mut self.sink {
-            Some(sink) => sink.put(&stored)?,
+        match self.writer.take() {
+            Some(write) => write(&stored)?,
             None => self.stored = Some(stored),
         }
         Ok(())

@@ -14,12 +14,15 @@
 use std::sync::Arc;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{Address, B256, Commit, SignedMessage, wire::Code};
+use crowdfold_events::{Address, B256, Commit, MessageBody, SignedMessage, wire::Code};
 use crowdfold_execution::Transaction;
 use crowdfold_kernel::{Dropped, ProposalInput, TransactionFault};
 
 use super::{Mempool, MessagePool};
-use crate::node::Snapshot;
+use crate::{
+    node::Snapshot,
+    planted::{self, Bug},
+};
 
 /// Pause after a proposal that failed, in milliseconds.
 const RETRY_MS: u64 = 1_000;
@@ -83,6 +86,10 @@ impl SequencerCore {
     pub fn submit_message(&mut self, sender: Address, digest: B256, message: SignedMessage) -> Result<(), Code> {
         if self.is_stopping {
             return Err(Code::Unavailable);
+        }
+        let is_aggregate = matches!(message.message.body, MessageBody::SubmitAggregate { .. });
+        if planted::is(Bug::SequencerDropsAggregates) && is_aggregate {
+            return Ok(());
         }
         self.messages.insert(sender, digest, message, &self.snapshot.state, &self.snapshot.index)
     }
@@ -151,7 +158,9 @@ impl SequencerCore {
     /// proposal left out for good.
     pub fn committed(&mut self, snapshot: Arc<Snapshot>, commit: Commit, dropped: &[Dropped]) {
         self.snapshot = snapshot;
-        self.last_commit = commit;
+        if !planted::is(Bug::SequencerStaleCommit) {
+            self.last_commit = commit;
+        }
         for dropped in dropped {
             match dropped {
                 Dropped::Transaction { hash, fault } if !fault.is_temporary() => {

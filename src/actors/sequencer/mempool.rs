@@ -19,6 +19,8 @@ use crowdfold_kernel::{State, TransactionFault};
 use crowdfold_zk::SEGMENTS_PER_TRANSFER;
 use imbl::OrdMap;
 
+use crate::planted::{self, Bug};
+
 /// Bounds of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MempoolLimits {
@@ -113,6 +115,9 @@ impl Mempool {
             None => {}
         }
         check_funds(&waiting, &transaction, state)?;
+        if planted::is(Bug::PoolForgetsTransaction) && hash[0] < 64 {
+            return Ok(hash);
+        }
         self.arrivals += 1;
         let pooled = Arc::new(Pooled { transaction, raw, arrival: self.arrivals, height: state.height() });
         if let Some(replaced) = self.by_sender.entry(sender).or_default().insert(nonce, pooled) {

@@ -16,6 +16,8 @@ use crowdfold_events::{
 };
 use crowdfold_kernel::State;
 
+use crate::planted::{self, Bug};
+
 /// Batches whose signatures are kept before this validator sees them proven.
 const EARLY_BATCHES: u64 = 16;
 
@@ -89,7 +91,9 @@ impl SubmitterCore {
     /// What to do in this state. Called after every block and every signature.
     pub fn step(&mut self, state: &State) -> Vec<Act> {
         let mut acts = Vec::new();
-        let Some(batch) = state.certifiable() else { return acts };
+        let Some(batch) = state.certifiable().filter(|_| !planted::is(Bug::SubmitterNeverCertifies)) else {
+            return acts;
+        };
         self.received.retain(|of, _| *of >= batch);
         let own = self.signer.address();
         let used = state.account_info(&own).sequence;

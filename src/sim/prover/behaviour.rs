@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::sim::adversaries::Role;
+
 /// A plugin's way. All run the real prover's core; they differ in the machine
 /// around it: what it proves, when, and what it lets the core say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,6 +21,8 @@ pub enum Behaviour {
     Liar,
     /// Submits the newest proof of somebody else.
     Thief,
+    /// Takes part in an attack.
+    Adversary(Role),
 }
 
 impl Behaviour {
@@ -32,6 +36,7 @@ impl Behaviour {
             Self::Lazy => "lazy",
             Self::Liar => "liar",
             Self::Thief => "thief",
+            Self::Adversary(role) => role.adversary.name(),
         }
     }
 }

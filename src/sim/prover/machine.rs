@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{B256, Signer, TaskId};
+use crowdfold_events::{B256, Signer, TaskId, event::TaskKind};
 use crowdfold_prover::{ProverConfig, ProverCore, WorkError};
 
 use super::Behaviour;
 use crate::{
     proofs::SimulatedChecker,
     sim::{
+        adversaries::{Deed, Role},
         faults::{FaultKind, FaultPlan},
         random::{Seed, Stream},
     },
@@ -34,8 +35,8 @@ pub enum Work {
         /// The fault that this is.
         fault: Option<FaultKind>,
     },
-    /// It never ends.
-    Never(FaultKind),
+    /// It never ends; the fault that this is.
+    Never(Option<FaultKind>),
 }
 
 /// A prover by number.
@@ -52,17 +53,28 @@ pub struct Prover {
     pub connection: Option<u64>,
     /// When it is woken next.
     pub wake_ms: u64,
+    /// It is about to leave with its group.
+    pub leaves: bool,
     /// When it dies for good.
     pub dies_ms: Option<u64>,
     ms_per_segment: u64,
     luck: Stream,
     seed: u64,
+    /// Work asked for so far.
+    asked: u64,
 }
 
 impl Prover {
     /// Plugin `number` of a world; the first is always honest, so that a world never lacks one.
     #[must_use]
-    pub fn new(seed: Seed, number: u64, signer: Signer, plan: &FaultPlan, duration_ms: u64) -> Self {
+    pub fn new(
+        seed: Seed,
+        number: u64,
+        signer: Signer,
+        plan: &FaultPlan,
+        duration_ms: u64,
+        role: Option<Role>,
+    ) -> Self {
         let mut luck = seed.stream("plugin", number);
         let ms_per_segment = luck.between(MS_PER_SEGMENT.0, MS_PER_SEGMENT.1);
         let kinds = [
@@ -79,6 +91,7 @@ impl Prover {
         };
         let found = kinds.into_iter().filter(|_| number > 0).find(|(kind, _)| is(*kind));
         let behaviour = found.map_or(Behaviour::Honest, |(_, behaviour)| behaviour);
+        let behaviour = role.map_or(behaviour, Behaviour::Adversary);
         let dies_ms = (behaviour == Behaviour::Dead).then(|| luck.between(duration_ms / 10, duration_ms / 2));
         let (core, connection) = (None, None);
         Self {
@@ -88,16 +101,19 @@ impl Prover {
             life: 0,
             connection,
             wake_ms: u64::MAX,
+            leaves: false,
             dies_ms,
             ms_per_segment,
             luck,
             seed: number,
+            asked: 0,
         }
     }
 
     /// Starts the process anew; it remembers its key only.
     pub fn start(&mut self, now_ms: u64) {
         self.life += 1;
+        self.leaves = false;
         self.connection = None;
         self.wake_ms = u64::MAX;
         let config = ProverConfig {
@@ -120,23 +136,44 @@ impl Prover {
     }
 
     /// What becomes of a piece of work. `others` are the newest proofs of others.
-    pub fn work(&mut self, package: &Bytes, segments: u32, is_fold: bool, others: &Newest) -> Work {
+    pub fn work(&mut self, package: &Bytes, segments: u32, kind: &TaskKind, others: &Newest) -> Work {
+        let is_fold = matches!(kind, TaskKind::Aggregate { .. });
         let whole = u64::from(segments) * self.ms_per_segment;
         let in_ms = self.luck.between(whole * 9 / 10, whole) / if is_fold { FOLD_FASTER } else { 1 };
         let honest = SimulatedChecker::prove(package).ok_or_else(|| WorkError::BadPackage("not a digest".to_owned()));
         match self.behaviour {
             Behaviour::Honest | Behaviour::Dead => Work::Ends { in_ms, result: honest, fault: None },
-            Behaviour::Slow => Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) },
-            Behaviour::Lazy => Work::Never(FaultKind::LazyPlugin),
-            Behaviour::Liar => {
-                let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
-                let result = lie.ok_or(WorkError::Cancelled);
-                Work::Ends { in_ms: 1_000, result, fault: Some(FaultKind::LyingPlugin) }
+            Behaviour::Slow => {
+                Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) }
             }
-            Behaviour::Thief => match others.by_another(&self.signer.address()) {
-                Some(stolen) => Work::Ends { in_ms: 1_000, result: Ok(stolen), fault: Some(FaultKind::StealingPlugin) },
-                None => Work::Never(FaultKind::StealingPlugin),
-            },
+            Behaviour::Lazy => Work::Never(Some(FaultKind::LazyPlugin)),
+            Behaviour::Liar => self.lie(Some(FaultKind::LyingPlugin)),
+            Behaviour::Thief => self.steal(others, Some(FaultKind::StealingPlugin)),
+            Behaviour::Adversary(role) => {
+                let is_admission = matches!(kind, TaskKind::Admission { .. });
+                self.asked += u64::from(!is_admission);
+                match role.work(self.asked, segments, is_admission) {
+                    Deed::Prove(shares) => {
+                        Work::Ends { in_ms: in_ms * u64::from(shares), result: honest, fault: None }
+                    }
+                    Deed::Fail(error) => Work::Ends { in_ms: 1_000, result: Err(error), fault: None },
+                    Deed::Lie => self.lie(None),
+                    Deed::Steal => self.steal(others, None),
+                    Deed::Nothing => Work::Never(None),
+                }
+            }
+        }
+    }
+
+    fn lie(&mut self, fault: Option<FaultKind>) -> Work {
+        let lie = SimulatedChecker::prove(self.luck.bytes().as_slice());
+        Work::Ends { in_ms: 1_000, result: lie.ok_or(WorkError::Cancelled), fault }
+    }
+
+    fn steal(&self, others: &Newest, fault: Option<FaultKind>) -> Work {
+        match others.by_another(&self.signer.address()) {
+            Some(stolen) => Work::Ends { in_ms: 1_000, result: Ok(stolen), fault },
+            None => Work::Never(fault),
         }
     }
 

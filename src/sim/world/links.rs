@@ -5,7 +5,6 @@ use std::mem;
 use alloy_primitives::keccak256;
 use crowdfold_events::{
     Address,
-    event::TaskKind,
     wire::{Code, Resume},
     work,
 };
@@ -105,6 +104,9 @@ impl World {
     }
 
     pub(super) fn start_prover(&mut self, prover: usize) {
+        if self.stays_away(prover) {
+            return;
+        }
         let now_ms = self.now_ms;
         let found = &mut self.provers[prover];
         if found.core.is_none() && found.dies_ms.is_none_or(|at| now_ms < at) {
@@ -173,10 +175,9 @@ impl World {
                 }
             }
             Action::StartWork { task, attempt, kind, segments, package } => {
-                let is_fold = matches!(kind, TaskKind::Aggregate { .. });
-                let work = self.provers[prover].work(&package, segments, is_fold, &self.newest);
+                let work = self.provers[prover].work(&package, segments, &kind, &self.newest);
                 match work {
-                    Work::Never(fault) => self.counts.add(fault),
+                    Work::Never(fault) => fault.into_iter().for_each(|fault| self.counts.add(fault)),
                     Work::Ends { in_ms, result, fault } => {
                         let running = Running { task, attempt, result, fault };
                         self.queue.put(now_ms + in_ms, Happening::Proven { prover, life, running });

@@ -13,6 +13,7 @@ mod commit;
 mod fates;
 mod links;
 mod node;
+mod schemes;
 mod start;
 mod validators;
 mod write;
@@ -26,6 +27,7 @@ use crowdfold_kernel::Work;
 
 use self::{links::Connection, node::Validator};
 use super::{
+    adversaries::Earnings,
     consensus::Message,
     faults::{FaultCounts, FaultKind, FaultPlan},
     memo::Memo,
@@ -178,6 +180,7 @@ pub struct World {
     is_over: bool,
     pub(super) failure: Option<Violation>,
     pub(super) sums: Sums,
+    pub(super) earnings: Earnings,
 }
 
 impl World {

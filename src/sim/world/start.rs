@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crowdfold_config::{Genesis, GenesisError, ValidGenesis};
-use crowdfold_journal::JournalStore;
+use crowdfold_events::{EventSeq, encode_event};
+use crowdfold_journal::{Frame, JournalStore};
 
 use super::{
     Happening, Sums, World,
@@ -14,15 +15,18 @@ use crate::{
     actors::ledger::{LedgerCore, LedgerError},
     node::Snapshot,
     sim::{
+        adversaries::{self, Adversary, Earnings},
         disk::Disk,
         faults::{FaultCounts, FaultPlan},
+        consensus::{Decision, LogState},
+        from::{self, Fork, FromError},
         judge,
         memo::Memo,
         network::Weather,
         observe::{Cast, Opening},
         options::{OptionsError, SimOptions},
         people::People,
-        prover::machine::{Newest, Prover},
+        prover::{Behaviour, machine::{Newest, Prover}},
         queue::Queue,
         random::Seed,
         users::Users,
@@ -44,9 +48,22 @@ pub enum WorldError {
     /// The genesis is no start of a chain: a bug.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The chain to go on from. The operator's fault, mostly.
+    #[error(transparent)]
+    From(#[from] FromError),
     /// A checker does not accept the opening.
     #[error(transparent)]
     Opening(#[from] crate::sim::observe::Violation),
+}
+
+/// A validator's ledger and log as they are when a forked chain begins.
+fn begin_fork(fork: &Fork, mut journal: Box<dyn JournalStore>, disk: &Disk) -> Result<LedgerCore, LedgerError> {
+    let stored = fork.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+    journal.append(&[Frame::new(stored)?], EventSeq(0))?;
+    let (block, commit) = (fork.block.clone(), fork.commit.clone());
+    let decision = Some(Decision { block, proofs: Arc::default(), commit });
+    disk.write_log(LogState { lock: None, decision });
+    LedgerCore::resume(journal, fork.snapshot.clone())
 }
 
 impl World {
@@ -56,12 +73,25 @@ impl World {
     /// [`WorldError`].
     pub fn new(options: &SimOptions) -> Result<Self, WorldError> {
         options.check()?;
-        let people = People::new(options);
-        let genesis = people.genesis()?;
-        Self::with(options, people, genesis)
+        let mut people = People::new(options);
+        match &options.from {
+            None => {
+                let genesis = people.genesis()?;
+                Self::with(options, people, genesis, None)
+            }
+            Some(dir) => {
+                let fork = from::fork(dir, &mut people)?;
+                Self::with(options, people, fork.genesis.clone(), Some(fork))
+            }
+        }
     }
 
-    fn with(options: &SimOptions, people: People, genesis: Genesis) -> Result<Self, WorldError> {
+    fn with(
+        options: &SimOptions,
+        people: People,
+        genesis: Genesis,
+        fork: Option<Fork>,
+    ) -> Result<Self, WorldError> {
         let seed = Seed(options.seed);
         let valid: Arc<ValidGenesis> = Arc::new(genesis.clone().validate()?);
         let plan = FaultPlan::new(options.faults, seed, &options.without);
@@ -70,20 +100,41 @@ impl World {
         let mut made = Vec::new();
         for signer in validators {
             let disk = Disk::default();
-            let ledger = LedgerCore::open(&genesis, Box::new(disk.clone()))?;
+            let journal = Box::new(disk.open().map_err(LedgerError::from)?);
+            let ledger = match &fork {
+                None => LedgerCore::open(&genesis, journal)?,
+                Some(fork) => begin_fork(fork, journal, &disk)?,
+            };
             origin.get_or_insert_with(|| ledger.snapshot().clone());
             let (node, conduct) = (None, Conduct::Honest);
-            made.push(Validator { signer, disk, node, life: 0, conduct, lies: 0, wake_ms: u64::MAX });
+            made.push(Validator { signer, disk, node, life: 0, conduct, lies: 0, armed: None, wake_ms: u64::MAX });
         }
         let Some(origin) = origin else {
             return Err(OptionsError::Range { name: "validators", value: 0, least: 1, most: 64 }.into());
         };
-        let users = Users::new(seed, wallets, options.transactions_per_block, &origin.state);
+        let mut users = Users::new(seed, wallets, options.transactions_per_block, &origin.state);
+        let roles = adversaries::roles(&options.adversaries, options.plugins);
         let provers: Vec<Prover> = plugins
             .into_iter()
+            .zip(roles)
             .enumerate()
-            .map(|(number, signer)| Prover::new(seed, number as u64, signer, &plan, options.duration_ms))
+            .map(|(number, (signer, role))| {
+                Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role)
+            })
             .collect();
+        let mut earnings = Earnings::default();
+        for prover in &provers {
+            match prover.behaviour {
+                Behaviour::Adversary(role) => earnings.watch(prover.signer.address(), Some(role.adversary)),
+                Behaviour::Honest => earnings.watch(prover.signer.address(), None),
+                _ => {}
+            }
+        }
+        if options.adversaries.contains(&Adversary::SelfSpammer)
+            && let Some(wallet) = users.start_spam()
+        {
+            earnings.watch_user(wallet, Some(Adversary::SelfSpammer));
+        }
         let cast = Cast {
             validators: made.iter().map(|v| v.signer.address()).collect(),
             plugins: provers.iter().map(|p| (p.signer.address(), p.behaviour)).collect(),
@@ -95,7 +146,7 @@ impl World {
             options: options.clone(),
             genesis: valid,
             origin,
-            is_fork: false,
+            is_fork: fork.is_some(),
             seed,
             weather: Weather::new(&plan),
             plan,
@@ -119,6 +170,7 @@ impl World {
             is_over: false,
             failure: None,
             sums: Sums::default(),
+            earnings,
         };
         world.tip = world.origin.height();
         world.open()?;
@@ -128,7 +180,8 @@ impl World {
 
     fn open(&mut self) -> Result<(), WorldError> {
         let first = &self.validators[0].disk;
-        let stored = first.read(crowdfold_events::EventSeq(0), 1).map_err(LedgerError::from)?;
+        let journal = first.open().map_err(LedgerError::from)?;
+        let stored = journal.read(crowdfold_events::EventSeq(0), 1).map_err(LedgerError::from)?;
         let decoded = stored.iter().map(|event| {
             event.decode().map_err(|fault| LedgerError::Event { at: crowdfold_events::EventSeq(0), fault })
         });

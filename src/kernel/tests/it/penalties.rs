@@ -3,7 +3,7 @@
 use crowdfold_events::{Address, Event, MessageBody, SignedZkpow, TaskId, event::PenaltyReason};
 use crowdfold_kernel::{Dropped, REPAY, Refusal, TransactionFault, model::TaskStatus};
 
-use crate::world::{ALICE, BOB, World, signer, zkpow};
+use crate::world::{ALICE, BOB, VALIDATOR, World, signer, zkpow};
 
 fn assigned(world: &World) -> Option<(TaskId, Address, u64)> {
     world.state.open_tasks().find_map(|(id, t)| match &t.status {
@@ -275,4 +275,45 @@ fn a_task_that_nobody_may_take_is_opened_by_age() {
     world.submit(task, &validator);
     world.step();
     assert!(matches!(world.state.task(task).unwrap().status, TaskStatus::Done { .. }));
+}
+
+#[test]
+fn a_proposer_whose_fees_repay_its_debt_is_reinstated() {
+    let proposer = signer(VALIDATOR);
+    let mut world = World::with(|g| {
+        g.params.bounty.max_base = "0.016 ZKPoW".parse().unwrap();
+        g.params.proving.timeout_penalty = "0.048 ZKPoW".parse().unwrap();
+        g.params.proving.max_debt = "0.048 ZKPoW".parse().unwrap();
+        g.params.plugins.heartbeat_ttl = 1_000;
+    });
+    world.step();
+    let body = world.register_message(&proposer);
+    world.send(&proposer, body);
+    world.step();
+    let admission = world.state.plugin(&proposer.address()).unwrap().admission;
+    world.submit(admission, &proposer);
+    world.step();
+    let suspended = |world: &World| world.state.plugin(&proposer.address()).unwrap().suspended;
+    for _ in 0..200 {
+        if suspended(&world) {
+            break;
+        }
+        if world.state.open_tasks().next().is_none() || world.state.height().0 % 20 == 0 {
+            world.transfer(ALICE, signer(BOB).address(), 1);
+        }
+        world.step();
+    }
+    assert!(suspended(&world), "two missed deadlines are more debt than allowed");
+    for _ in 0..60 {
+        for _ in 0..8 {
+            world.transfer(ALICE, signer(BOB).address(), 1);
+        }
+        world.step();
+        let debt = world.state.account_info(&proposer.address()).debt.0;
+        assert_eq!(suspended(&world), debt > zkpow("0.048"), "{debt}");
+        if !suspended(&world) {
+            return;
+        }
+    }
+    panic!("the shares of the fees never repaid the debt");
 }
