@@ -260,7 +260,7 @@ impl LedgerCore {
     /// while one is being written, or for a ledger that keeps none.
     pub fn save(&mut self) -> Option<Save> {
         let saver = self.saver.as_mut().filter(|saver| !saver.is_running())?;
-        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_sink()))
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 
     /// Takes what running a [`Save`] gave: old blocks leave the memory. A
