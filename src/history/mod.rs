@@ -10,8 +10,11 @@
 //! node replays everything and writes them again. A block that is read is
 //! compared with the hash that its volume names; a damaged volume is put aside
 //! and reported, never answered from. Volumes are kept for ever; they cost some
-//! 40 bytes a block, 24 a transaction, and a record per batch and admission.
+//! 64 bytes a block, 24 a transaction, and a record per batch and admission.
+//! Small ones are merged, so their number grows with the logarithm of the
+//! number of blocks, up to [`LARGEST`].
 
+mod merge;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -112,7 +115,16 @@ pub struct History {
     past: Arc<Past>,
     /// Contiguous from block 1 on.
     volumes: imbl::Vector<Arc<Volume>>,
+    /// Files that were merged: removed with the next volume, when nobody asks them any more.
+    merged: imbl::Vector<PathBuf>,
 }
+
+/// Volumes that are merged into one.
+const FAN_IN: usize = 8;
+/// The newest volumes stay as they are: older snapshots end where they end.
+const UNMERGED: usize = 6;
+/// Blocks of the largest volumes.
+const LARGEST: u64 = 1 << 16;
 
 fn io_at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> HistoryError + 'a {
     move |source| HistoryError::Io { action, path: path.to_owned(), detail: source.to_string() }
@@ -138,19 +150,22 @@ impl History {
                 None => {}
             }
         }
-        found.sort_unstable();
+        // Of two that begin together the longer is the merged one.
+        found.sort_unstable_by_key(|(first, last)| (*first, std::cmp::Reverse(*last)));
         let mut next = Height(1);
-        let mut volumes = imbl::Vector::new();
+        let (mut volumes, mut merged) = (imbl::Vector::new(), imbl::Vector::new());
         for (first, last) in found {
             if first == next {
                 volumes.push_back(Arc::new(Volume::new(dir, genesis, first, last)));
                 next = last.next();
+            } else if last < next {
+                merged.push_back(dir.join(Volume::name(first, last)));
             }
         }
         if next != end.next() {
             return Err(HistoryError::Gap { from: next, end });
         }
-        Ok(Self { dir: dir.into(), genesis, past, volumes })
+        Ok(Self { dir: dir.into(), genesis, past, volumes, merged })
     }
 
     /// The last block.
@@ -172,7 +187,36 @@ impl History {
         let volume = Volume::new(&self.dir, self.genesis, first, last);
         write_durably(volume.path(), &volume::encode(&self.genesis, contents)?)?;
         self.volumes.push_back(Arc::new(volume));
+        for path in std::mem::take(&mut self.merged) {
+            // It may never have been there; what stays is tried again at the next start.
+            fs::remove_file(&path).unwrap_or_default();
+        }
+        while self.merge()? {}
         Ok(())
+    }
+
+    /// Makes one of the last few volumes of about the same size, so that a hash
+    /// is looked for in few places; false when there is nothing to merge.
+    fn merge(&mut self) -> Result<bool, HistoryError> {
+        let Some(first) = self.volumes.len().checked_sub(UNMERGED + FAN_IN) else { return Ok(false) };
+        let few: Vec<_> = self.volumes.iter().skip(first).take(FAN_IN).cloned().collect();
+        let size = |volume: &Volume| (volume.last.0 - volume.first.0 + 1).ilog2() / FAN_IN.ilog2();
+        let (Some(oldest), Some(newest)) = (few.first(), few.last()) else { return Ok(false) };
+        if few.iter().any(|v| size(v) != size(oldest)) || newest.last.0 - oldest.first.0 >= LARGEST {
+            return Ok(false);
+        }
+        let read = |volume: &Arc<Volume>| fs::read(volume.path()).map_err(io_at("read", volume.path()));
+        let files = few.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        // A damaged one is found and reported by whoever asks it.
+        let Some(bytes) = merge::merge(&files) else { return Ok(false) };
+        let volume = Volume::new(&self.dir, self.genesis, oldest.first, newest.last);
+        write_durably(volume.path(), &bytes)?;
+        self.merged.extend(few.iter().map(|volume| volume.path().to_owned()));
+        let newer = self.volumes.split_off(first + FAN_IN);
+        self.volumes.truncate(first);
+        self.volumes.push_back(Arc::new(volume));
+        self.volumes.append(newer);
+        Ok(true)
     }
 
     /// Reads and checks the tables of every volume.

@@ -233,3 +233,56 @@ fn another_chains_volume_is_refused() {
     let other = History::open(dir.path(), hash(1), Height(12), past()).unwrap();
     assert!(matches!(other.check(), Err(HistoryError::Damaged { what: "it is of other blocks", .. })));
 }
+
+/// Many volumes become few, and every answer stays; files that were merged go with a later volume.
+#[test]
+fn volumes_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path(), 0).unwrap();
+    for n in 0..150 {
+        let (first, items) = (1 + 3 * n, (2 * n, 2));
+        history.seal(&contents(first, 3, vec![batch(n, items.0, items.1), admission(5_000 + 7 * n % 150)])).unwrap();
+        let files = volumes(dir.path()).len();
+        assert!(history.volumes.len() <= 6 + 8 + 8 && files <= 6 + 8 + 8 + 8, "{n}: {files}");
+    }
+    for history in [history, open(dir.path(), 450).unwrap()] {
+        history.check().unwrap();
+        for n in 0..150 {
+            let (expected, height) = (batch(n, 2 * n, 2), Height(1 + 3 * n));
+            assert_eq!(history.batch(BatchIndex(n)).unwrap().as_ref(), Some(&expected));
+            assert_eq!(history.item(ItemIndex(2 * n + 1)).unwrap().as_ref(), Some(&expected));
+            assert_eq!(history.task(TaskId(11 + 2 * n)).unwrap().as_ref(), Some(&expected));
+            assert_eq!(history.task(TaskId(5_000 + 7 * n % 150)).unwrap(), Some(admission(5_000 + 7 * n % 150)));
+            let found: Vec<_> =
+                history.volumes.iter().flat_map(|v| v.places(&hash(height.0 << 16)).unwrap()).collect();
+            assert_eq!(found, [height]);
+            let volume = history.volumes.iter().find(|v| v.first <= height && height <= v.last).unwrap();
+            assert_eq!(volume.block(height).unwrap(), (EventSeq(10 * height.0), hash(height.0 << 8)));
+        }
+        assert_eq!((history.item(ItemIndex(300)).unwrap(), history.task(TaskId(9)).unwrap()), (None, None));
+    }
+    // A snapshot that is a few volumes old still finds its end.
+    assert_eq!(open(dir.path(), 450 - 4 * 3).unwrap().end(), Height(438));
+}
+
+/// A crash between a merged volume and the removal of its parts.
+#[test]
+fn parts_beside_their_whole_do_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = two(dir.path());
+    let files: Vec<_> = volumes(dir.path()).iter().map(|path| fs::read(path).unwrap()).collect();
+    let whole = Volume::new(dir.path(), hash(0), Height(1), Height(12));
+    fs::write(whole.path(), merge::merge(&files).unwrap()).unwrap();
+    history = History { volumes: imbl::Vector::unit(Arc::new(whole)), ..history };
+    history.check().unwrap();
+    let mut again = open(dir.path(), 12).unwrap();
+    assert_eq!((again.volumes.len(), again.merged.len()), (1, 2));
+    for (index, first, items) in [(0, 0, 4), (1, 4, 1), (2, 5, 3)] {
+        assert_eq!(again.batch(BatchIndex(index)).unwrap(), Some(batch(index, first, items)));
+    }
+    again.seal(&contents(13, 2, Vec::new())).unwrap();
+    assert_eq!(volumes(dir.path()).len(), 2, "the parts are gone");
+    let mut damaged = files.clone();
+    damaged[1][105] ^= 1;
+    assert!(merge::merge(&damaged).is_none());
+}

@@ -34,7 +34,7 @@ use super::HistoryError;
 
 const MAGIC: [u8; 4] = *b"CFHV";
 const FORMAT: u16 = 1;
-const HEADER_BYTES: usize = 104;
+pub(super) const HEADER_BYTES: usize = 104;
 const BLOCK_BYTES: u64 = 40;
 const HASH_BYTES: u64 = 24;
 const PAIR_BYTES: u64 = 12;
@@ -55,22 +55,22 @@ pub struct Contents {
 
 /// Counts and firsts; what the header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Header {
-    genesis: B256,
-    first: u64,
-    first_batch: u64,
-    first_item: u64,
-    items: u64,
-    blocks: u32,
-    hashes: u32,
-    tasks: u32,
-    batches: u32,
-    records: u32,
-    tables_crc: u32,
+pub(super) struct Header {
+    pub(super) genesis: B256,
+    pub(super) first: u64,
+    pub(super) first_batch: u64,
+    pub(super) first_item: u64,
+    pub(super) items: u64,
+    pub(super) blocks: u32,
+    pub(super) hashes: u32,
+    pub(super) tasks: u32,
+    pub(super) batches: u32,
+    pub(super) records: u32,
+    pub(super) tables_crc: u32,
 }
 
 impl Header {
-    fn to_bytes(self) -> Vec<u8> {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend(MAGIC);
         out.extend(FORMAT.to_le_bytes());
@@ -88,7 +88,7 @@ impl Header {
         out
     }
 
-    fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+    pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
         let u64_at = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
         let u32_at = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
         let header = Self {
@@ -108,7 +108,7 @@ impl Header {
     }
 
     /// Where the blocks, hashes, tasks, batches, record places and records begin.
-    fn offsets(&self) -> [u64; 6] {
+    pub(super) fn offsets(&self) -> [u64; 6] {
         let lengths = [
             u64::from(self.blocks) * BLOCK_BYTES,
             u64::from(self.hashes) * HASH_BYTES,

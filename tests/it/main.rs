@@ -18,6 +18,7 @@ mod planted;
 mod restart;
 mod sim;
 mod start;
+mod start_speed;
 mod wallets;
 mod world;
 

@@ -92,12 +92,11 @@ fn long(dir: &Path) -> (World, Vec<Height>) {
 /// Appends what the ledger does not have and opens it again.
 fn catch_up(world: &World, core: LedgerCore, dir: &Path) -> LedgerCore {
     drop(core);
-    append(world, dir);
+    append(world, SledJournal::open(&dir.join("journal")).unwrap());
     open(world, dir).unwrap()
 }
 
-fn append(world: &World, dir: &Path) {
-    let mut journal = SledJournal::open(&dir.join("journal")).unwrap();
+fn append(world: &World, mut journal: SledJournal) {
     let mut frame = Vec::new();
     for event in &world.log[journal.head().next.0 as usize..] {
         frame.push(encode_event(event).unwrap());
@@ -233,4 +232,44 @@ fn a_snapshot_of_another_place_is_passed_over() {
     journal.put_snapshot(&forged).unwrap();
     drop(journal);
     same(open(&world, dir.path()).unwrap().snapshot(), &full);
+}
+
+/// A pruned journal starts from a snapshot at or after its floor, answers for
+/// finished work, and not for the blocks that are gone; without a snapshot it
+/// does not start.
+#[test]
+fn a_pruned_journal_starts_from_its_snapshot_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal_dir = dir.path().join("journal");
+    let options = crowdfold_journal::Options { segment_bytes: 64 << 10, ..Default::default() };
+    let disk = || Arc::new(crowdfold_journal::RealDisk);
+    let mut world = World::new();
+    world.admit(2);
+    for n in 0..320 {
+        if n < 8 {
+            world.transfer(ALICE, signer(BOB).address(), 1 + n);
+        }
+        world.run(2, 1);
+    }
+    append(&world, SledJournal::open_with(&journal_dir, options, disk()).unwrap());
+    let mut core = open(&world, dir.path()).unwrap();
+    let save = core.due().unwrap().run();
+    core.saved(save).unwrap();
+    let place = EventSeq(core.snapshot().event_count());
+    let (full, item) = (core.snapshot().clone(), core.snapshot().item(ItemIndex(0)).unwrap());
+    drop(core);
+    assert!(full.state.item(ItemIndex(0)).is_none());
+
+    let report = crowdfold_journal::prune(&journal_dir, place).unwrap();
+    assert!(report.floor.head.next > EventSeq(1_000), "{report:?}");
+    let core = open(&world, dir.path()).unwrap();
+    assert_eq!(core.snapshot().state, full.state);
+    assert!(core.snapshot().block(Height(1)).is_none(), "it is gone");
+    assert!(core.snapshot().block(full.height()).is_some());
+    assert_eq!(core.snapshot().item(ItemIndex(0)), Some(item));
+    drop(core);
+    for path in files(&journal_dir.join("snapshots"), ".snap") {
+        flip(&path, 1_000);
+    }
+    assert!(matches!(open(&world, dir.path()), Err(LedgerError::NoSnapshot { floor }) if floor == report.floor.head.next));
 }

@@ -256,6 +256,13 @@ impl LedgerCore {
         Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 
+    /// A snapshot to be written now, however few blocks have passed; `None`
+    /// while one is being written, or for a ledger that keeps none.
+    pub fn save(&mut self) -> Option<Save> {
+        let saver = self.saver.as_mut().filter(|saver| !saver.is_running())?;
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
+    }
+
     /// Takes what running a [`Save`] gave: old blocks leave the memory. A
     /// failure costs the next start time and nothing else; another snapshot is
     /// due as many blocks later.

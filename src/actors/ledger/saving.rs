@@ -45,6 +45,10 @@ impl Saver {
         !self.is_running && height.0.saturating_sub(self.last.0) >= self.every.get()
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
     pub(super) fn begin(&mut self, snapshot: Arc<Snapshot>, writer: Option<SnapshotWriter>) -> Save {
         self.is_running = true;
         self.last = snapshot.height();
