@@ -60,6 +60,12 @@ pub trait Disk: Send + Sync {
         fs::remove_dir_all(path)
     }
 
+    /// Whether segment and window may be written at the same time; a test that
+    /// counts operations wants them one after the other.
+    fn is_parallel(&self) -> bool {
+        true
+    }
+
     /// Called before sled opens, or writes `bytes` bytes to, the database in
     /// `path`; sled itself writes past this interface.
     fn before_sled(&self, path: &Path, bytes: usize) -> io::Result<()> {

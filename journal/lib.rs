@@ -31,6 +31,7 @@ mod fill;
 mod floor;
 mod frame;
 mod head_file;
+mod lock;
 mod memory;
 mod merkle_file;
 pub mod merkle_log;
@@ -88,6 +89,9 @@ impl Head {
     pub const EMPTY: Self = Self { next: EventSeq(0), hash: hash::CHAIN_START };
 }
 
+/// Makes one snapshot durable; see [`JournalStore::snapshot_writer`].
+pub type SnapshotWriter = Box<dyn FnOnce(&Snapshot) -> Result<(), JournalError> + Send>;
+
 /// A journal. One writer, which owns the numbering of events.
 pub trait JournalStore: Send {
     /// Appends frames whose first event gets number `expected`, all under one
@@ -114,6 +118,12 @@ pub trait JournalStore: Send {
     /// Makes a snapshot durable. It must lie between floor and head and name
     /// the chain's head there.
     fn put_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), JournalError>;
+
+    /// As [`Self::put_snapshot`], from any thread and beside the writer. An
+    /// error is the caller's to act on: it does not stop the store.
+    fn snapshot_writer(&self) -> Result<SnapshotWriter, JournalError> {
+        Err(JournalError::Unsupported { what: "writing snapshots beside the writer" })
+    }
 
     /// The newest good snapshot at or before event `at_most`.
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError>;

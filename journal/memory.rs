@@ -9,7 +9,7 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Frame, Head, JournalError, JournalStore, Snapshot, Subscription, SubscriptionSource,
+    Frame, Head, JournalError, JournalStore, Snapshot, SnapshotWriter, Subscription, SubscriptionSource,
     error::Damage,
     frame::{self, RawFrame},
 };
@@ -20,24 +20,24 @@ use crate::{
 pub struct MemoryJournal {
     /// Shared with subscriptions, which only read.
     shared: Arc<RwLock<Content>>,
-    snapshots: BTreeMap<u64, Snapshot>,
 }
 
 #[derive(Clone, Debug)]
 struct Content {
+    snapshots: BTreeMap<u64, Snapshot>,
     frames: BTreeMap<u64, Vec<u8>>,
     head: Head,
 }
 
 impl Default for Content {
     fn default() -> Self {
-        Self { frames: BTreeMap::new(), head: Head::EMPTY }
+        Self { snapshots: BTreeMap::new(), frames: BTreeMap::new(), head: Head::EMPTY }
     }
 }
 
 impl Clone for MemoryJournal {
     fn clone(&self) -> Self {
-        Self { shared: Arc::new(RwLock::new(self.content().clone())), snapshots: self.snapshots.clone() }
+        Self { shared: Arc::new(RwLock::new(self.content().clone())) }
     }
 }
 
@@ -81,17 +81,27 @@ impl JournalStore for MemoryJournal {
     }
 
     fn put_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        let at = snapshot.meta.head;
-        if self.content().head_at(at.next) != Some(at) {
-            return Err(JournalError::SnapshotPlace { at: at.next, found: at.hash });
-        }
-        self.snapshots.insert(at.next.0, snapshot.clone());
-        Ok(())
+        put(&self.shared, snapshot)
+    }
+
+    fn snapshot_writer(&self) -> Result<SnapshotWriter, JournalError> {
+        let shared = self.shared.clone();
+        Ok(Box::new(move |snapshot| put(&shared, snapshot)))
     }
 
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {
-        Ok(self.snapshots.range(..=at_most.0).next_back().map(|(_, snapshot)| snapshot.clone()))
+        Ok(self.content().snapshots.range(..=at_most.0).next_back().map(|(_, snapshot)| snapshot.clone()))
     }
+}
+
+fn put(shared: &RwLock<Content>, snapshot: &Snapshot) -> Result<(), JournalError> {
+    let at = snapshot.meta.head;
+    let mut content = shared.write().unwrap_or_else(PoisonError::into_inner);
+    if content.head_at(at.next) != Some(at) {
+        return Err(JournalError::SnapshotPlace { at: at.next, found: at.hash });
+    }
+    content.snapshots.insert(at.next.0, snapshot.clone());
+    Ok(())
 }
 
 impl Content {

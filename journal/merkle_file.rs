@@ -211,5 +211,9 @@ mod tests {
             bad.extend(checksum.to_le_bytes());
             assert_eq!(JournalTree::from_bytes(&bad), None, "{at} {claim}");
         }
+        let mut long = [&bytes[..bytes.len() - 4], &[7; 32]].concat();
+        let checksum = crc32c::crc32c(&long);
+        long.extend(checksum.to_le_bytes());
+        assert_eq!(JournalTree::from_bytes(&long), None);
     }
 }

@@ -340,7 +340,7 @@ impl<F> Source<'_, F> {
         let mut range = CompactRange::default();
         self.tiles.roots[(first - known) as usize..(last - known) as usize].iter().for_each(|root| range.push(*root));
         let mut peaks = range.peaks;
-        if to % TILE != 0 {
+        if !to.is_multiple_of(TILE) {
             peaks.push(self.hash(last * TILE, to)?);
         }
         Ok(bag(&peaks).unwrap_or_else(empty_root))

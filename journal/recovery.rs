@@ -12,7 +12,7 @@
 //! between leaves a directory that opens the same way.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     ops::Range,
     path::Path,
     sync::{Arc, Mutex},
@@ -25,6 +25,7 @@ use crate::{
     error::Damage,
     floor,
     head_file::{self, HeadFile, HeadState, Slot},
+    lock::Lock,
     segment::{self, Summary},
     sled_store::Active,
     snapshot,
@@ -35,7 +36,7 @@ use crate::{
 pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<SledJournal, JournalError> {
     options.check()?;
     disk.create_dir(dir).map_err(JournalError::io("create", dir))?;
-    let lock = lock(dir)?;
+    let lock = Lock::take(dir)?;
     let HeadState { slot, other } = match head_file::read(dir)? {
         Some(state) => state,
         None => create(dir, &*disk, &Floor::GENESIS)?,
@@ -90,22 +91,11 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
         active,
         window: live,
         next_window,
+        stale_window: None,
         events,
         poisoned: None,
         _lock: lock,
     })
-}
-
-/// Takes the directory's lock.
-pub(crate) fn lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join("LOCK");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(JournalError::io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path }),
-        Err(TryLockError::Error(e)) => Err(JournalError::io("lock", &path)(e)),
-    }
 }
 
 /// Makes a journal without events that begins at `floor`. HEAD comes first, so that a directory without one

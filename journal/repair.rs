@@ -19,7 +19,7 @@ use crate::{
     cursor::{SegmentCursor, Until},
     floor, frame,
     head_file::{self, HeadFile, Slot},
-    recovery,
+    lock::Lock,
     repair_source::{Sources, find_floor},
     segment::{self, Summary},
     snapshot,
@@ -64,7 +64,7 @@ pub struct RepairReport {
 /// # Errors
 /// Another process has the journal, a frame is whole nowhere, or the disk failed.
 pub fn repair(dir: &Path, from: Option<&RepairSource>, progress: Progress<'_>) -> Result<RepairReport, JournalError> {
-    let _lock = recovery::lock(dir)?;
+    let _lock = Lock::take(dir)?;
     let before = verify::check(dir, false, progress)?;
     if before.is_good() {
         return Ok(RepairReport { head: before.verified, actions: Vec::new() });

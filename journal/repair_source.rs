@@ -80,6 +80,11 @@ impl Sources {
         Err(JournalError::Damaged { file, offset, at: before.next, detail })
     }
 
+    /// Whether the outside source does not begin with the genesis.
+    fn is_pruned(&self) -> bool {
+        self.outside.as_ref().is_some_and(|outside| outside.floor() != Floor::GENESIS)
+    }
+
     /// The floor at event `first`, worked out from an outside source.
     pub(crate) fn floor(&mut self, first: u64) -> Option<Floor> {
         let outside = self.outside.as_mut()?;
@@ -149,6 +154,11 @@ fn open_export(path: &Path) -> Result<Outside, JournalError> {
 /// file must be written anew.
 pub(crate) fn find_floor(sources: &mut Sources, dir: &Path, first: u64) -> Result<(Floor, bool), JournalError> {
     match floor::read(dir) {
+        // FLOOR itself may be missing: a source that begins later tells.
+        Ok(floor) if floor == Floor::GENESIS && first > 0 => match sources.is_pruned() {
+            true => Ok(sources.floor(first).map_or((floor, false), |found| (found, true))),
+            false => Ok((floor, false)),
+        },
         Ok(floor) => Ok((floor, false)),
         // Nothing was removed yet, so nothing needs a floor.
         Err(_) if first == 0 => Ok((Floor::GENESIS, true)),

@@ -16,14 +16,17 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, Subscription,
+    Disk, Frame, Head, JournalError, JournalStore, Options, PruneReport, RealDisk, Snapshot, SnapshotWriter,
+    Subscription,
     catalog::Catalog,
     head_file::{HeadFile, Slot},
+    lock::Lock,
     memory, prune,
     reader::{EventCursor, Reader},
     recovery,
@@ -44,9 +47,11 @@ pub struct SledJournal {
     pub(crate) window: Option<Window>,
     /// Number of the next database.
     pub(crate) next_window: u64,
+    /// A database that HEAD no longer names.
+    pub(crate) stale_window: Option<u64>,
     pub(crate) events: Mutex<EventCursor>,
     pub(crate) poisoned: Option<JournalError>,
-    pub(crate) _lock: File,
+    pub(crate) _lock: Lock,
 }
 
 /// A segment that grows.
@@ -113,6 +118,10 @@ impl SledJournal {
 
     fn write(&mut self, group: &memory::Group) -> Result<(), JournalError> {
         let (disk, dir, before) = (&*self.disk, &self.catalog.dir, self.catalog.slot);
+        if let Some(number) = self.stale_window.take() {
+            let path = window::path(dir, number);
+            disk.remove_dir(&path).map_err(JournalError::io("remove", &path))?;
+        }
         let mut slot = Slot { generation: before.generation + 1, head: group.after, ..before };
         let rolls = self.active.is_none();
         let mut bytes = Vec::new();
@@ -130,7 +139,6 @@ impl SledJournal {
         let (active, window) = (self.active.as_mut().expect(no_segment), self.window.as_mut().expect(no_segment));
         let offset = if rolls { 0 } else { active.summary.end };
         for frame in &group.frames {
-            window.insert(disk, frame.before.next.0, &group.bytes[frame.range.clone()])?;
             active.summary.push(frame.after, frame.range.len() as u64, frame.payload);
             slot.frames += 1;
             slot.payload += frame.payload;
@@ -145,13 +153,30 @@ impl SledJournal {
             whole = [bytes.as_slice(), &group.bytes, &footer].concat();
             &whole
         };
-        disk.write_at(&active.file, &active.path, offset, bytes).map_err(JournalError::io("write", &active.path))?;
-        disk.sync_data(&active.file, &active.path).map_err(JournalError::io("sync", &active.path))?;
-        if rolls {
+        let to_segment = || {
+            disk.write_at(&active.file, &active.path, offset, bytes)
+                .map_err(JournalError::io("write", &active.path))?;
+            disk.sync_data(&active.file, &active.path).map_err(JournalError::io("sync", &active.path))?;
             let folder = segment::folder(dir);
-            disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder))?;
+            if rolls { disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder)) } else { Ok(()) }
+        };
+        let mut to_window = || {
+            for frame in &group.frames {
+                window.insert(disk, frame.before.next.0, &group.bytes[frame.range.clone()])?;
+            }
+            window.sync(disk)
+        };
+        if disk.is_parallel() {
+            thread::scope(|scope| {
+                let segment = scope.spawn(to_segment);
+                let window = to_window();
+                let died = JournalError::Io { step: "write the segment", detail: "its thread died".to_owned() };
+                segment.join().unwrap_or(Err(died)).and(window)
+            })?;
+        } else {
+            to_segment()?;
+            to_window()?;
         }
-        window.sync(disk)?;
         self.head_file.write(disk, &slot)?;
         self.catalog.slot = slot;
         if seals {
@@ -159,10 +184,7 @@ impl SledJournal {
         }
         if rolls {
             self.catalog.segments.push(slot.segment);
-            if before.window_before != 0 {
-                let path = window::path(dir, before.window_before);
-                disk.remove_dir(&path).map_err(JournalError::io("remove", &path))?;
-            }
+            self.stale_window = Some(before.window_before).filter(|number| *number != 0);
         }
         Ok(())
     }
@@ -201,6 +223,12 @@ impl JournalStore for SledJournal {
         self.healthy()?;
         let put = snapshot::put(&*self.disk, &self.catalog, snapshot, self.options.snapshots_kept);
         self.poison_on_error(put)
+    }
+
+    fn snapshot_writer(&self) -> Result<SnapshotWriter, JournalError> {
+        self.healthy()?;
+        let (dir, disk, kept) = (self.catalog.dir.clone(), self.disk.clone(), self.options.snapshots_kept);
+        Ok(Box::new(move |snapshot| snapshot::put(&*disk, &Catalog::load(&dir)?.0, snapshot, kept)))
     }
 
     fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {

@@ -44,6 +44,19 @@ impl Subscription {
         Ok(events)
     }
 
+    /// Goes on at event `from`, which may be the head but not beyond it.
+    ///
+    /// # Errors
+    /// The place is beyond the head; the position is then unchanged.
+    pub fn seek(&mut self, from: EventSeq) -> Result<(), JournalError> {
+        let end = self.source.refresh()?.next;
+        if from > end {
+            return Err(JournalError::BeyondEnd { from, end });
+        }
+        self.position = from;
+        Ok(())
+    }
+
     /// Number of the event that the next poll begins with.
     #[must_use]
     pub fn position(&self) -> EventSeq {

@@ -255,7 +255,7 @@ impl<'a> Check<'a> {
             self.broken(error);
         }
         let mut frames = FrameBytes::new();
-        let mut whole = true;
+        let (mut whole, frames_before, mut payload) = (true, self.report.frames, 0);
         loop {
             let footer_follows = cursor.is_bare() && cursor.footer_follows();
             match cursor.step() {
@@ -263,6 +263,7 @@ impl<'a> Check<'a> {
                     if keeps {
                         frames.insert(step.before.next.0, step.frame.bytes.to_vec());
                     }
+                    payload += step.frame.payload_bytes();
                     self.good(&step);
                     progress(self.report.events);
                 }
@@ -283,7 +284,8 @@ impl<'a> Check<'a> {
         }
         let end = cursor.head();
         if let Some(sealed) = cursor.sealed().cloned() {
-            if whole && sealed.after != end {
+            let counted = (self.report.frames - frames_before, payload);
+            if whole && (sealed.after != end || (sealed.frames, sealed.payload) != counted) {
                 let detail = Damage::Hash { expected: sealed.after.hash, found: end.hash };
                 self.broken(JournalError::BadFile { file: path, offset: sealed.end, what: "the footer", detail });
             }

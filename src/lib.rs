@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod headless;
+pub mod history;
 pub mod node;
 pub mod params;
 #[cfg(not(feature = "planted-bugs"))]

@@ -82,7 +82,11 @@ impl ProofAudit {
             checker: proofs.checker,
             witnesses: Witnesses::new(proofs.store),
             snapshot: Snapshot::genesis(genesis.clone()),
-            report: ProofReport { retention: RETENTION, ..ProofReport::default() },
+            report: ProofReport {
+                retention: RETENTION,
+                simulated: genesis.genesis().is_simulated(),
+                ..ProofReport::default()
+            },
         }
     }
 
@@ -97,7 +101,11 @@ impl ProofAudit {
             match self.prepare(one) {
                 Ok(Some(found)) => ready.push((one, found)),
                 Ok(None) => self.missing(one, "its bytes are not in the store".to_owned()),
-                Err(ProofError::Witness(fault @ WitnessError::ProofMissing(_))) => self.missing(one, fault.to_string()),
+                // Other bytes under its name are not the proof.
+                Err(ProofError::Store(fault @ StoreError::Corrupt { .. })) => self.missing(one, fault.to_string()),
+                Err(ProofError::Witness(
+                    fault @ (WitnessError::ProofMissing(_) | WitnessError::Store(StoreError::Corrupt { .. })),
+                )) => self.missing(one, fault.to_string()),
                 Err(fault) => return Err(fault),
             }
         }

@@ -208,8 +208,8 @@ pub struct ProofReport {
     pub missing: u64,
     /// The first of them.
     pub first_missing: Vec<MissingProof>,
-    /// Why none was verified although asked for.
-    pub skipped: Option<String>,
+    /// The genesis declares simulated proofs: they show nothing but that they were declared.
+    pub simulated: bool,
 }
 
 /// Whether the last block's commit could be checked; a journal carries it in the next block.

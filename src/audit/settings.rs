@@ -120,7 +120,7 @@ fn names(name: &str, path: &str) -> bool {
 
 /// Applies settings of the form `name=value`. A name is the parameter's path
 /// or its last part, with or without `_bp`; shares and rates are basis points
-/// or per cent (`12.5%`).
+/// or per cent (`12.5%`), amounts ZKPoW unless they say `units`.
 ///
 /// # Errors
 /// [`SetError`] for the first setting that is not taken.
@@ -164,10 +164,14 @@ fn wrong(name: &'static str, value: &str, expected: &'static str) -> SetError {
 }
 
 fn amount(name: &'static str, slot: &mut Amount, value: &str) -> Result<(String, String), SetError> {
-    // A bare number with a point means whole ZKPoW, as it does in words.
-    let text =
-        if value.contains('.') && !value.ends_with("ZKPoW") { format!("{value} ZKPoW") } else { value.to_owned() };
-    let new: Amount = text.parse().map_err(|_| wrong(name, value, "`1.5 ZKPoW`, or smallest units"))?;
+    let expected = "`1.5` or `1.5 ZKPoW`, or `42 units` of 10^-18 ZKPoW";
+    let units = value.strip_suffix("units").or_else(|| value.strip_suffix("unit")).map(|n| n.trim().to_owned());
+    let text = match units {
+        Some(units) => units,
+        None if value.ends_with("ZKPoW") => value.to_owned(),
+        None => format!("{value} ZKPoW"),
+    };
+    let new: Amount = text.parse().map_err(|_| wrong(name, value, expected))?;
     let was = std::mem::replace(slot, new);
     Ok((was.to_string(), new.to_string()))
 }
@@ -240,6 +244,9 @@ mod tests {
             (params.bounty.bump_rate_bp, params.bounty.bump_interval, params.fees.proving_share_bp),
             (1250, 7, 1)
         );
+        set(&mut params, &["max_base=2".to_owned(), "withdraw_fee=7 units".to_owned()]).unwrap();
+        assert_eq!(params.bounty.max_base.units(), 2 * 10u128.pow(18));
+        assert_eq!(params.settlement.withdraw_fee.units(), 7);
         let mut refused = |text: &str| set(&mut params, &[text.to_owned()]).unwrap_err();
         assert!(matches!(refused("timeout_penalty"), SetError::Syntax(_)));
         assert!(matches!(refused("nothing=1"), SetError::Unknown(_)));

@@ -87,7 +87,7 @@ pub enum DrawFault {
         frozen: Height,
     },
     /// Another number of attempts.
-    #[error("attempt {found}, it is the {expected}.")]
+    #[error("it says attempt {found}, it is attempt {expected}")]
     Attempt {
         /// In the event.
         found: u32,
@@ -230,8 +230,9 @@ impl Standing {
         receipt: &DrawReceipt,
     ) -> Result<(), DrawFault> {
         let task = self.tasks.get(&id).ok_or(DrawFault::UnknownTask)?;
-        if attempt != task.attempts + 1 {
-            return Err(DrawFault::Attempt { found: attempt, expected: task.attempts + 1 });
+        let expected = task.attempts.saturating_add(1);
+        if attempt != expected {
+            return Err(DrawFault::Attempt { found: attempt, expected });
         }
         if receipt.beacon != self.beacon || receipt.beacon_height != self.height {
             return Err(DrawFault::Beacon);

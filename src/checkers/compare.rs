@@ -74,8 +74,13 @@ impl Checkers {
                 notes.same(C, "task", (id, expected), (id, found));
             }
         }
+        let oldest = state.batches().next().map_or(books.batches.len() as u64, |(index, _)| index.0);
         for (index, batch) in &books.batches {
             let theirs = state.batch(crowdfold_events::BatchIndex(*index));
+            // The kernel forgets what was certified long ago.
+            if theirs.is_none() && *index < oldest {
+                continue;
+            }
             let theirs = theirs.map(|b| (b.first_item.0, b.items, b.budget.0, b.proof, b.nodes.len()));
             let expected = (batch.first, batch.items, batch.budget, batch.proof, batch.nodes.len());
             notes.same(C, "batch", Some(expected), theirs);

@@ -82,7 +82,6 @@ impl Data {
     }
 
     /// The proofs' directory, if there is one.
-    #[allow(dead_code)] // For commands that look at proofs.
     pub(super) fn proofs(&self) -> Option<PathBuf> {
         Some(self.beside.join("proofs")).filter(|dir| dir.is_dir())
     }

@@ -265,6 +265,20 @@ mod tests {
             "crowdfold prover --node ws://127.0.0.1:8545/plugin --key-file prover.key --threads 2",
             "crowdfold genesis show local --json",
             "crowdfold genesis new --preset demo --validator 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --out genesis.toml",
+            "crowdfold journal verify data",
+            "crowdfold journal show data --task 12",
+            "crowdfold journal tail data --follow",
+            "crowdfold journal export data chain.cfj",
+            "crowdfold journal import chain.cfj copy/journal",
+            "crowdfold journal backup data /mnt/backup",
+            "crowdfold journal repair data --from /mnt/backup",
+            "crowdfold journal diff data /mnt/backup",
+            "crowdfold journal checkpoint data --key validator.key --out signed.txt",
+            "crowdfold journal prove data 4711 --checkpoint signed.txt --out proof.json",
+            "crowdfold journal check-proof proof.json --checkpoint signed.txt --genesis genesis.toml",
+            "crowdfold journal stats data",
+            "crowdfold journal snapshots data",
+            "crowdfold journal prune data --before height:1000",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -1,6 +1,6 @@
 //! `crowdfold node`.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU64, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, address, b256};
 use crowdfold_config::Genesis;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
-    node::{Node, NodeConfig, NodeError},
+    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError},
     params,
     proofs::RealChecker,
 };
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// The validator's key; `validator.key` in the data directory if not given.
     #[arg(long, value_name = "FILE")]
     validator_key: Option<PathBuf>,
+    /// Blocks from one snapshot of the state to the next.
+    #[arg(long, value_name = "BLOCKS", default_value_t = DEFAULT_SNAPSHOT_EVERY)]
+    snapshot_every: NonZeroU64,
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
@@ -46,6 +49,7 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         rpc_addr: args.rpc,
         validator,
         checker: Arc::new(RealChecker::new(params)),
+        snapshot_every: args.snapshot_every,
     };
     runtime()?.block_on(async {
         let mut node = Node::start(config).await.map_err(classify)?;

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Output, failed, unusable};
-use crate::sim::{
-    self, adversaries::Adversary, FaultKind, FaultLevel, SimOptions, SimReport, WorldError,
-};
+use crate::sim::{self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError, adversaries::Adversary};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,6 +28,9 @@ pub(super) struct Args {
     /// A kind of fault that does not happen although the level has it. May be repeated.
     #[arg(long, value_name = "KIND")]
     without: Vec<FaultKind>,
+    /// Data directory of a chain (`genesis.toml`, `journal/`) to go on from, with new keys and simulated proofs.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
     /// Attacks that take place, by name and separated by commas, or `all`: the report shows what they earned.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     adversaries: Vec<Attack>,
@@ -62,7 +63,8 @@ impl std::str::FromStr for Attack {
 }
 
 fn attacks(asked: &[Attack]) -> Vec<Adversary> {
-    let is_asked = |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
+    let is_asked =
+        |a: &Adversary| asked.iter().any(|of| matches!(of, Attack::All) || matches!(of, Attack::One(b) if a == b));
     Adversary::ALL.into_iter().filter(is_asked).collect()
 }
 
@@ -89,6 +91,7 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         transactions_per_block,
         faults,
         without,
+        from,
         adversaries,
         shrink,
         journal,
@@ -102,6 +105,7 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         transactions_per_block,
         faults,
         without,
+        from,
         adversaries,
     };
     if let Some(dir) = journal.as_ref().filter(|dir| dir.exists()) {
@@ -109,6 +113,7 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     }
     let (world, mut report) = sim::run_world(&options).map_err(|error| match error {
         WorldError::Options(error) => unusable("the arguments", error),
+        WorldError::From(error) => unusable("the journal to go on from", error),
         error => failed("the world", error),
     })?;
     if let Some(dir) = &journal {
@@ -131,7 +136,10 @@ fn text(report: &SimReport) -> String {
         format!("simulated     {} s", report.simulated_ms / 1_000),
         format!("blocks        {}", report.blocks),
         format!("transactions  {}", report.transactions),
-        format!("proofs        {} and {} aggregates, {} batches certified", report.proofs, report.aggregates, report.batches),
+        format!(
+            "proofs        {} and {} aggregates, {} batches certified",
+            report.proofs, report.aggregates, report.batches
+        ),
         format!("penalties     {}", report.penalties),
         format!("events        {}", report.events),
         format!("state root    {}", report.state_root),

@@ -32,7 +32,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, hex};
 use crowdfold_config::ValidGenesis;
 use crowdfold_events::{BatchIndex, Signer, event::PenaltyReason};
-use crowdfold_kernel::{State, model::ItemStatus};
+use crowdfold_kernel::model::ItemStatus;
 use crowdfold_prover::{Outcome, ProverConfig};
 use crowdfold_zk::proof::params::{ProofParams, VerifierParams};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ use self::{
 };
 use crate::{
     headless::{Handle, HeadlessProver, ProveWork, RealWork},
-    node::{Node, NodeConfig, NodeError, Snapshot},
+    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, Snapshot},
     params::{self, ParamsError},
     proofs::RealChecker,
 };
@@ -179,6 +179,7 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
         rpc_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         validator: chain.validator.clone(),
         checker: Arc::new(RealChecker::new(params.verifier().clone())),
+        snapshot_every: DEFAULT_SNAPSHOT_EVERY,
     })
     .await?;
     view.line(&format!("the node listens on {}, its data is in {}", node.rpc_url(), options.data_dir.display()));
@@ -326,8 +327,8 @@ async fn receipt(client: &RpcClient, hash: &B256) -> Result<(), DemoError> {
     }
 }
 
-fn status(state: &State, hash: &B256) -> &'static str {
-    match state.item_of(hash).map(|(_, item)| item.status()) {
+fn status(snapshot: &Snapshot, hash: &B256) -> &'static str {
+    match snapshot.item_of(hash).map(|(_, item)| item.status()) {
         None => "pending",
         Some(ItemStatus::Committed) => "committed",
         Some(ItemStatus::Assigned) => "assigned",
@@ -350,7 +351,7 @@ fn summarize(
         let check = report.check.as_ref();
         TransactionSummary {
             hash: *hash,
-            status: status(state, hash).to_owned(),
+            status: status(snapshot, hash).to_owned(),
             worker: report.plugin,
             attempts: report.attempts,
             bounty: report.bounty,

@@ -117,7 +117,8 @@ fn make(chain_id: u64, index: u32) -> Result<AdmissionItem, TransactionError> {
     });
     let transaction = decode_transaction(&raw, chain_id)?;
     let executed = execute_transaction(&mut tree.clone(), &transaction, &env)?;
-    let place = ItemPlace { contract: Address::ZERO, position: admission_position(index), worker: Address::ZERO, task: 0 };
+    let place =
+        ItemPlace { contract: Address::ZERO, position: admission_position(index), worker: Address::ZERO, task: 0 };
     let stated = statement(&executed, transaction.sender, chain_id, &place);
     Ok(AdmissionItem { index, tree, raw, transaction, env, stated })
 }

@@ -65,6 +65,12 @@ pub enum StartFault {
         /// The genesis' version.
         found: u32,
     },
+    /// A real chain cannot go on from another one's state.
+    #[error("only a chain of simulated proofs goes on from another one's state")]
+    ForkOfReal,
+    /// Two accounts of a fork would have the same address.
+    #[error("a fork's renaming gives two accounts the same address")]
+    Renaming,
     /// The accounts do not form a state tree.
     #[error("state tree: {0}")]
     Tree(#[from] crowdfold_zk::tree::TreeError),

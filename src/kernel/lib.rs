@@ -28,6 +28,7 @@ pub mod draw;
 mod epoch;
 mod faults;
 mod fees;
+mod fork;
 mod header;
 mod invariants;
 mod kernel;

@@ -126,6 +126,12 @@ impl Finished {
         }
     }
 
+    /// The batch, if it is one.
+    #[must_use]
+    pub fn batch(&self) -> Option<&Batch> {
+        if let Self::Batch(batch) = self { Some(&batch.batch) } else { None }
+    }
+
     /// An item in it.
     #[must_use]
     pub fn item(&self, index: ItemIndex) -> Option<&Item> {

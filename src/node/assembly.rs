@@ -24,7 +24,7 @@ use crate::{
         aggregator::Aggregator,
         assigner::{Assigner, Connect},
         gate::Gate,
-        ledger::{Close, Ledger, LedgerCore, Subscribe},
+        ledger::{Close, Keeping, Ledger, LedgerCore, Subscribe},
         sequencer::{Begin, Mempool, MempoolLimits, PoolSink, Sequencer, SingleValidator, Stop},
         session::{
             self, Endpoint, NodeIdentity, SessionConfig, SessionDirectory,
@@ -171,21 +171,22 @@ pub(super) async fn serve(
 
 async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     check(&config)?;
-    let NodeConfig { genesis, data_dir, rpc_addr, validator, checker } = config;
+    let NodeConfig { genesis, data_dir, rpc_addr, validator, checker, snapshot_every } = config;
     let store = ProofStore::open(data_dir.join("proofs"))?;
     let batches = data_dir.join("batches");
     std::fs::create_dir_all(&batches).map_err(|source| NodeError::Directory { path: batches.clone(), source })?;
     let beside = data_dir.clone();
     let core = tokio::task::spawn_blocking(move || {
         let journal = SledJournal::open(&data_dir.join("journal")).map_err(NodeError::Journal)?;
-        let core = LedgerCore::open(&genesis, Box::new(journal)).map_err(NodeError::from)?;
+        let keeping = Keeping { dir: data_dir.join("index"), every: snapshot_every };
+        let core = LedgerCore::open_keeping(&genesis, Box::new(journal), keeping).map_err(NodeError::from)?;
         keep_genesis(&data_dir, &genesis)?;
         Ok::<_, NodeError>(core)
     });
     let core = core.await.map_err(|fault| NodeError::Stopped(fault.to_string()))??;
     let snapshot = core.snapshot().clone();
     let state = &snapshot.state;
-    tracing::info!(height = %snapshot.height(), events = snapshot.event_count(), "the journal is replayed");
+    tracing::info!(height = %snapshot.height(), events = snapshot.event_count(), "the chain is taken up");
 
     let (snapshots, watching) = watch::channel(snapshot.clone());
     let (events, _) = broadcast::channel(EVENTS);
@@ -243,7 +244,7 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     let views = watching.clone();
     let newest = Arc::new(move || {
         let snapshot = views.borrow().clone();
-        Arc::new(KernelView::new(snapshot.state.clone(), snapshot.index.clone(), archive.clone())) as _
+        Arc::new(KernelView::new(snapshot, archive.clone())) as _
     });
     let rpc = Rpc::new(newest, Arc::new(sink), Limits::default());
     let bind = |source| NodeError::Bind { addr: rpc_addr, source };

@@ -1,6 +1,6 @@
 //! Starting, watching and stopping a node.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU64, path::PathBuf, sync::Arc};
 
 use crowdfold_config::Genesis;
 use crowdfold_events::{Address, B256, BatchIndex, Signer};
@@ -32,7 +32,12 @@ pub struct NodeConfig {
     pub validator: Signer,
     /// Checks proofs; `RealChecker` in every command.
     pub checker: Arc<dyn ProofChecker>,
+    /// Blocks from one snapshot to the next: what a start replays at most, about.
+    pub snapshot_every: NonZeroU64,
 }
+
+/// Blocks from one snapshot to the next, if nobody says otherwise.
+pub const DEFAULT_SNAPSHOT_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(499);
 
 /// Why a node does not start, or why it stopped.
 #[derive(Debug, thiserror::Error)]

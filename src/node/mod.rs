@@ -14,10 +14,12 @@
 mod assembly;
 mod event;
 mod handle;
+mod saved;
 mod snapshot;
 pub mod tip;
 
 pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
-pub use handle::{Node, NodeConfig, NodeError, NodeHandle, run};
+pub use handle::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, NodeHandle, run};
+pub use saved::SavedFault;
 pub use snapshot::{Committed, Snapshot};

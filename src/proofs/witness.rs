@@ -155,7 +155,7 @@ impl Witnesses {
         let known = self.lock().range(first..=position).next_back().map(|(at, tree)| (*at, tree.clone()));
         let (at, mut tree) = match known {
             Some(known) => known,
-            None => (first, snapshot.trees.get(&height).ok_or(WitnessError::NoTree(height))?.clone()),
+            None => (first, snapshot.tree_before(height).ok_or(WitnessError::NoTree(height))?.clone()),
         };
         for transaction in record.transactions.iter().filter(|t| (at..position).contains(&t.item.0)) {
             let decoded = decode_transaction(&transaction.raw, record.header.chain_id)?;

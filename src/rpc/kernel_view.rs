@@ -12,6 +12,8 @@ use crowdfold_kernel::{
 };
 use serde_json::{Value, json};
 
+use crate::node::Snapshot;
+
 use super::{
     index::{BlockRecord, ChainIndex},
     view::{
@@ -28,24 +30,27 @@ pub trait Archive: Send + Sync {
     fn batch_file(&self, batch: BatchIndex) -> Option<Bytes>;
 }
 
-/// A snapshot of the kernel's state with the blocks up to it. A clone is cheap.
+/// A snapshot of the chain with the files beside it. A clone is cheap.
 #[derive(Clone)]
 pub struct KernelView {
-    state: State,
-    index: ChainIndex,
+    snapshot: Arc<Snapshot>,
     archive: Arc<dyn Archive>,
 }
 
 impl KernelView {
-    /// A snapshot; `index` ends with the block after which `state` is.
+    /// What a snapshot shows.
     #[must_use]
-    pub fn new(state: State, index: ChainIndex, archive: Arc<dyn Archive>) -> Self {
-        Self { state, index, archive }
+    pub fn new(snapshot: Arc<Snapshot>, archive: Arc<dyn Archive>) -> Self {
+        Self { snapshot, archive }
+    }
+
+    fn state(&self) -> &State {
+        &self.snapshot.state
     }
 
     fn prover_info(&self, address: &Address, plugin: &Plugin) -> ProverInfo {
         // Slots are known of active plugins only; others hold none.
-        let slots = self.state.active_set().find(|(active, _)| *active == address).map_or(0, |(_, slots)| slots);
+        let slots = self.state().active_set().find(|(active, _)| *active == address).map_or(0, |(_, slots)| slots);
         prover_info(address, plugin, slots, self.account(address))
     }
 }
@@ -198,27 +203,27 @@ fn prover_info(address: &Address, plugin: &Plugin, slots: u32, account: AccountI
 
 impl ChainView for KernelView {
     fn chain_id(&self) -> u64 {
-        self.state.genesis().chain_id
+        self.state().genesis().chain_id
     }
 
     fn head(&self) -> Height {
-        self.index.head()
+        self.snapshot.index.head()
     }
 
     fn block(&self, height: Height) -> Option<Arc<BlockRecord>> {
-        self.index.block(height)
+        self.snapshot.index.block(height)
     }
 
     fn height_of(&self, hash: &B256) -> Option<Height> {
-        self.index.height_of(hash)
+        self.snapshot.index.height_of(hash)
     }
 
     fn transaction(&self, hash: &B256) -> Option<(Arc<BlockRecord>, usize)> {
-        self.index.transaction(hash)
+        self.snapshot.index.transaction(hash)
     }
 
     fn account(&self, address: &Address) -> AccountInfo {
-        let info = self.state.account_info(address);
+        let info = self.state().account_info(address);
         AccountInfo {
             nonce: info.nonce,
             balance: info.balance.0,
@@ -230,42 +235,42 @@ impl ChainView for KernelView {
     }
 
     fn next_base_fee(&self) -> u128 {
-        self.state.next_base_fee()
+        self.state().next_base_fee()
     }
 
     fn suggested_priority_fee(&self) -> u128 {
-        least_price(&self.state).saturating_sub(self.state.next_base_fee()).max(1)
+        least_price(&self.state()).saturating_sub(self.state().next_base_fee()).max(1)
     }
 
     fn item(&self, item: ItemIndex) -> Option<ItemInfo> {
-        self.state.item(item).map(|found| item_info(item, found))
+        self.snapshot.item(item).map(|found| item_info(item, &found))
     }
 
     fn item_of(&self, transaction: &B256) -> Option<ItemInfo> {
-        self.state.item_of(transaction).map(|(index, item)| item_info(index, item))
+        self.snapshot.item_of(transaction).map(|(index, item)| item_info(index, &item))
     }
 
     fn task(&self, task: TaskId) -> Option<TaskInfo> {
-        self.state.task(task).map(|found| task_info(task, found))
+        self.snapshot.task(task).map(|found| task_info(task, &found))
     }
 
     fn open_tasks(&self, limit: usize) -> Vec<TaskInfo> {
-        self.state.open_tasks().take(limit).map(|(id, task)| task_info(id, task)).collect()
+        self.state().open_tasks().take(limit).map(|(id, task)| task_info(id, task)).collect()
     }
 
     fn prover(&self, address: &Address) -> Option<ProverInfo> {
-        self.state.plugin(address).map(|plugin| self.prover_info(address, plugin))
+        self.state().plugin(address).map(|plugin| self.prover_info(address, plugin))
     }
 
     fn active_set(&self, limit: usize) -> Vec<ProverInfo> {
         let info = |(address, slots): (&Address, u32)| {
-            Some(prover_info(address, self.state.plugin(address)?, slots, self.account(address)))
+            Some(prover_info(address, self.state().plugin(address)?, slots, self.account(address)))
         };
-        self.state.active_set().filter_map(info).take(limit).collect()
+        self.state().active_set().filter_map(info).take(limit).collect()
     }
 
     fn ledger(&self, after: Address, limit: usize) -> Vec<LedgerEntry> {
-        self.state
+        self.state()
             .market_accounts()
             .filter(|(address, account)| **address > after && (account.accrued.0 > 0 || account.debt.0 > 0))
             .take(limit)
@@ -274,7 +279,7 @@ impl ChainView for KernelView {
     }
 
     fn supply(&self) -> Value {
-        let report = self.state.supply_report();
+        let report = self.state().supply_report();
         json!({
             "genesis": report.genesis.to_string(),
             "now": report.now.to_string(),
@@ -290,22 +295,22 @@ impl ChainView for KernelView {
 
     fn state_hash(&self) -> Option<StateHashInfo> {
         Some(StateHashInfo {
-            height: self.state.height().0,
-            block: self.state.head(),
-            state_hash: self.state.hash().ok()?,
-            state_root: self.state.state_root(),
-            market_root: self.state.market_root().ok()?,
-            events_head: self.state.events_head(),
+            height: self.state().height().0,
+            block: self.state().head(),
+            state_hash: self.state().hash().ok()?,
+            state_root: self.state().state_root(),
+            market_root: self.state().market_root().ok()?,
+            events_head: self.state().events_head(),
         })
     }
 
     fn parameters(&self) -> Value {
         // Every type in a genesis has a JSON form.
-        serde_json::to_value(self.state.genesis()).unwrap_or(Value::Null)
+        serde_json::to_value(self.state().genesis()).unwrap_or(Value::Null)
     }
 
     fn batch(&self, batch: BatchIndex) -> Option<BatchInfo> {
-        let found = self.state.batch(batch)?;
+        let found = self.snapshot.batch(batch)?;
         Some(BatchInfo {
             batch: batch.0,
             first_item: found.first_item.0,
@@ -352,7 +357,7 @@ mod tests {
     fn a_new_chain_shows_its_genesis() {
         let genesis = Genesis::from_toml(DEMO).unwrap();
         let (state, _) = Kernel::genesis(&genesis).unwrap();
-        let view = KernelView::new(state.clone(), genesis_index(&state), Arc::new(Empty));
+        let view = KernelView::new(Arc::new(Snapshot::genesis(state.clone())), Arc::new(Empty));
         assert_eq!((view.chain_id(), view.head()), (genesis.chain_id, Height(0)));
         assert_eq!(view.height_of(&state.genesis_hash()), Some(Height(0)));
         for allocation in &genesis.allocations {
@@ -381,7 +386,7 @@ mod tests {
         let proving = |price: u128| split(params, price * u128::from(TRANSACTION_GAS)).proving.0;
         let price = least_price(&state);
         assert!(proving(price) >= least && (price == 0 || proving(price - 1) < least));
-        let view = KernelView::new(state.clone(), genesis_index(&state), Arc::new(Empty));
+        let view = KernelView::new(Arc::new(Snapshot::genesis(state.clone())), Arc::new(Empty));
         assert!(proving(view.next_base_fee() + view.suggested_priority_fee()) >= least);
     }
 }

@@ -79,9 +79,7 @@ impl Checker for Sums {
             return Ok(());
         }
         let (validator, height) = (Some(seen.validator), seen.block.header.height);
-        seen.after
-            .audit()
-            .map_err(|fault| Violation { rule: "sums", validator, height, detail: fault.to_string() })
+        seen.after.audit().map_err(|fault| Violation { rule: "sums", validator, height, detail: fault.to_string() })
     }
 }
 

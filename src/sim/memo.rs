@@ -76,7 +76,7 @@ impl Memo {
     /// Whether this use is to be computed all the same.
     pub fn is_due(&mut self) -> bool {
         self.used += 1;
-        let is_due = self.used % CHECK_EVERY == 0;
+        let is_due = self.used.is_multiple_of(CHECK_EVERY);
         self.checked += u64::from(is_due);
         is_due
     }

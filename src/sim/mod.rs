@@ -17,6 +17,7 @@ pub mod checkers;
 pub mod consensus;
 pub mod disk;
 pub mod faults;
+pub mod from;
 pub mod judge;
 pub mod memo;
 pub mod network;
@@ -58,6 +59,11 @@ pub fn run_world(options: &SimOptions) -> Result<(World, SimReport), WorldError>
     let _remembering = crowdfold_events::known::Remembering::begin();
     let mut world = World::new(options)?;
     world.run();
-    let report = SimReport::new(options, &world, started.elapsed(), report::thread_time().zip(core).map(|(now, then)| now - then));
+    let report = SimReport::new(
+        options,
+        &world,
+        started.elapsed(),
+        report::thread_time().zip(core).map(|(now, then)| now - then),
+    );
     Ok((world, report))
 }

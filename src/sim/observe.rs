@@ -70,8 +70,6 @@ pub struct ValidatorEnd<'a> {
     pub journal_hash: crowdfold_events::B256,
     /// Transactions that wait in its pool.
     pub pooled_transactions: usize,
-    /// Messages that wait in its pool.
-    pub pooled_messages: usize,
 }
 
 /// The world after the faults have healed and the users have stopped.

@@ -1,5 +1,7 @@
 //! What a world is made of: the arguments of `crowdfold sim`.
 
+use std::path::PathBuf;
+
 use super::{
     adversaries::Adversary,
     faults::{FaultKind, FaultLevel},
@@ -22,6 +24,8 @@ pub struct SimOptions {
     pub faults: FaultLevel,
     /// Kinds of faults that do not happen although the level has them.
     pub without: Vec<FaultKind>,
+    /// Data directory of the chain that the world goes on from; a new chain if there is none.
+    pub from: Option<PathBuf>,
     /// Attacks that take place; their plugins are the last ones.
     pub adversaries: Vec<Adversary>,
 }
@@ -36,6 +40,7 @@ impl Default for SimOptions {
             transactions_per_block: 20,
             faults: FaultLevel::None,
             without: Vec::new(),
+            from: None,
             adversaries: Vec::new(),
         }
     }
@@ -97,6 +102,9 @@ impl SimOptions {
         for kind in &self.without {
             text.push_str(" --without ");
             text.push_str(kind.name());
+        }
+        if let Some(dir) = &self.from {
+            text.push_str(&format!(" --from {}", dir.display()));
         }
         for (place, adversary) in self.adversaries.iter().enumerate() {
             text.push_str(if place == 0 { " --adversaries " } else { "," });

@@ -40,7 +40,7 @@ impl Stream {
     pub fn below(&mut self, end: u64) -> u64 {
         let word = u128::from(self.0.next_u64());
         // The high half of the product: a number below `end`, hence of 64 bits.
-        (word * u128::from(end) >> 64) as u64
+        ((word * u128::from(end)) >> 64) as u64
     }
 
     /// A number from `least` to `most`, both included.

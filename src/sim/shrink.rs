@@ -4,12 +4,7 @@
 //! is kept: time, kinds of faults, plugins, validators, transactions. Since
 //! every concern has its own random stream, most of what is left stays as it was.
 
-use super::{
-    faults::FaultPlan,
-    options::SimOptions,
-    random::Seed,
-    run,
-};
+use super::{faults::FaultPlan, options::SimOptions, random::Seed, run};
 
 /// What is tried, in this order, again and again until nothing helps.
 const STEPS: usize = 5;
@@ -21,7 +16,10 @@ pub fn shrink(options: &SimOptions, rule: &str, failed_ms: u64, runs: u32) -> Si
     let mut search = Search { best: options.clone(), failed_ms, rule, left: runs };
     let mut helped = true;
     while helped && search.left > 0 {
-        helped = (0..STEPS).fold(false, |helped, step| search.step(step) || helped);
+        helped = false;
+        for step in 0..STEPS {
+            helped |= search.step(step);
+        }
     }
     search.best
 }

@@ -165,7 +165,7 @@ impl Users {
                 sending.push(Sending { in_ms: 0, raw: pending.raw.clone() });
             }
         }
-        if wants_more {
+        if wants_more && !self.accounts.is_empty() {
             let interval = state.parameters().block.target_block_time_ms;
             for _ in 0..self.per_block {
                 let from = self.luck.below(self.accounts.len() as u64) as usize;

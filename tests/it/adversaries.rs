@@ -14,6 +14,7 @@ fn world(adversaries: &[Adversary], plugins: u32, duration_ms: u64) -> EarningsR
         transactions_per_block: 6,
         faults: FaultLevel::None,
         without: Vec::new(),
+        from: None,
         adversaries: adversaries.to_vec(),
     };
     let report = sim::run(&options).unwrap();

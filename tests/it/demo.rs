@@ -65,4 +65,81 @@ fn the_demo_ends_in_a_verified_batch_and_shows_a_penalty() {
     bytes[middle] ^= 1;
     std::fs::write(file, &bytes).unwrap();
     assert_eq!(crowdfold(&["batch", "verify", file, "--genesis", genesis]).status.code(), Some(3));
+
+    audited(&data, &dir.path().join("changed"));
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+/// The journal of the demonstration passes with its real proofs, is explained, and fails once it is changed.
+fn audited(data: &str, changed: &std::path::Path) {
+    let good = crowdfold(&["audit", data, "--proofs", "--json"]);
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    let report = json(&good);
+    let checked = &report["audit"]["checked"];
+    assert_eq!(report["audit"]["proofs"]["verified"], checked["proofs_accepted"]);
+    assert!(checked["proofs_accepted"].as_u64().unwrap() >= 5, "{checked}");
+    assert_eq!(report["audit"]["proofs"]["missing"], 0);
+
+    let replayed = json(&crowdfold(&["replay", data, "--json"]));
+    assert_eq!(replayed["state_hash"], report["audit"]["end"]["state_hash"]);
+    let height = replayed["height"].as_u64().unwrap().to_string();
+    let at = json(&crowdfold(&["replay", data, "--height", &height, "--json"]));
+    assert_eq!(at["state_hash"], replayed["state_hash"]);
+    let other = json(&crowdfold(&["replay", data, "--set", "timeout_penalty=2 ZKPoW", "--json"]));
+    let lines = other["accounts"].as_array().unwrap();
+    assert!(lines.iter().any(|l| l["would"]["penalties"] == "2000000000000000000" && l["was"]["penalties"] == "1000000000000000000"));
+    let refused = crowdfold(&["replay", data, "--set", "draw_lag=3"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("would change draws or outcomes"));
+    let story = json(&crowdfold(&["explain", data, "--task", "2", "--json"]));
+    assert!(story["entries"].as_array().unwrap().iter().any(|e| e["draw_holds"] == true), "{story}");
+    assert_eq!(crowdfold(&["explain", data, "--task", "99999"]).status.code(), Some(2));
+
+    changed_journals_fail(data, changed);
+}
+
+fn changed_journals_fail(data: &str, changed: &std::path::Path) {
+    use crate::audit::chains::rehash;
+    use crowdfold_events::{Event, EventSeq, StoredEvent};
+    use crowdfold_journal::{Frame, JournalStore, Reader, SledJournal};
+    let reader = Reader::open(&std::path::Path::new(data).join("journal")).unwrap();
+    let events = reader.read(EventSeq(0), usize::MAX).unwrap();
+    let genesis_file = format!("{data}/genesis.toml");
+    let genesis = crowdfold_config::Genesis::from_toml(&std::fs::read_to_string(&genesis_file).unwrap()).unwrap();
+    let find = |wanted: fn(&Event) -> bool| events.iter().position(|e| wanted(&e.decode().unwrap())).unwrap();
+    let penalty = find(|e| matches!(e, Event::PenaltyCharged { .. }));
+    let mut altered = events.clone();
+    let mut bytes = altered[penalty].as_bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    altered[penalty] = StoredEvent::from_bytes(bytes).unwrap();
+    let mut dropped = events.clone();
+    dropped.remove(penalty);
+    let mut reordered = events.clone();
+    reordered.swap(penalty - 1, penalty);
+    let kinds = [("altered", altered, penalty), ("dropped", dropped, penalty), ("reordered", reordered, penalty - 1)];
+    for (class, events, place) in kinds {
+        for recomputed in [false, true] {
+            let events = if recomputed { rehash(genesis.hash(), &events, None) } else { events.clone() };
+            let dir = changed.join(format!("{class}-{recomputed}"));
+            let mut journal = SledJournal::open(&dir).unwrap();
+            let mut frame = Vec::new();
+            for event in events {
+                let is_end = matches!(event.event_type(), 1 | 3);
+                frame.push(event);
+                if is_end {
+                    let next = journal.head().next;
+                    journal.append(&[Frame::new(std::mem::take(&mut frame)).unwrap()], next).unwrap();
+                }
+            }
+            drop(journal);
+            let dir = dir.display().to_string();
+            let bad = crowdfold(&["audit", &dir, "--genesis", &genesis_file, "--json"]);
+            assert_eq!(bad.status.code(), Some(3), "{class} {recomputed}: {bad:?}");
+            let found = &json(&bad)["audit"]["divergence"];
+            assert_eq!((&found["seq"], &found["reason"]["class"]), (&place.into(), &class.into()), "{found}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod bad_proofs;
 mod cli;
 mod demo;
+mod journal_commands;
 mod killed;
 mod ledger;
 mod mempool;
@@ -16,6 +17,8 @@ mod path;
 mod planted;
 mod restart;
 mod sim;
+mod start;
+mod start_speed;
 mod wallets;
 mod world;
 

@@ -15,6 +15,7 @@ fn hunt(seed: u64, faults: FaultLevel) -> Option<(&'static str, u64, String)> {
         transactions_per_block: 3,
         faults,
         without: Vec::new(),
+        from: None,
         adversaries: vec![Adversary::HeartbeatOnly, Adversary::HandBackAbuser, Adversary::Lazy],
     };
     // A core's own assertion ends its process: that is a find too.

@@ -18,6 +18,7 @@ fn small(seed: u64, faults: FaultLevel) -> SimOptions {
         transactions_per_block: 2,
         faults,
         without: Vec::new(),
+        from: None,
         adversaries: Vec::new(),
     }
 }
@@ -63,8 +64,7 @@ fn a_world_does_all_that_a_chain_does() {
 #[test]
 fn worlds_of_other_shapes_keep_every_rule() {
     for (validators, plugins, transactions_per_block) in [(1, 1, 1), (2, 3, 1), (3, 5, 0), (7, 4, 2)] {
-        let options =
-            SimOptions { validators, plugins, transactions_per_block, ..small(5, FaultLevel::Harsh) };
+        let options = SimOptions { validators, plugins, transactions_per_block, ..small(5, FaultLevel::Harsh) };
         let report = green(&options);
         assert!(report.faults.total() > 0);
     }
@@ -126,6 +126,7 @@ async fn no_node_runs_a_simulated_chain() {
         rpc_addr: "127.0.0.1:0".parse().unwrap(),
         validator: crowdfold_events::Signer::from_bytes(&[1; 32]).unwrap(),
         checker: std::sync::Arc::new(SimulatedChecker),
+        snapshot_every: crate::world::EVERY,
     };
     let refused = crowdfold::node::Node::start(config).await;
     assert!(matches!(refused, Err(crowdfold::node::NodeError::Simulated)));
@@ -149,4 +150,26 @@ fn the_journal_of_a_world_is_written_as_a_data_directory() {
     assert_eq!(state.height().0, report.blocks);
     assert_eq!(state.events_head(), report.events_head);
     assert_eq!(state.state_root(), report.state_root);
+}
+
+#[test]
+fn a_world_goes_on_from_a_journal_with_new_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("production");
+    let options = SimOptions { validators: 1, ..small(10, FaultLevel::None) };
+    let (world, before) = sim::run_world(&options).unwrap();
+    assert!(before.failure.is_none());
+    world.write(&out).unwrap();
+    let forked = |seed| SimOptions { from: Some(out.clone()), ..small(seed, FaultLevel::Mild) };
+    let (one, two) = (green(&forked(11)), green(&forked(11)));
+    assert_eq!(without_times(&one), without_times(&two));
+    assert!(one.command.contains("--from"));
+    assert!(one.blocks > before.blocks && one.transactions > 0, "{one:?}");
+    // The plugins of the journal work on with their new keys: nobody has to be admitted again.
+    assert!(one.proofs >= one.transactions && one.proofs < one.transactions + 20, "{one:?}");
+    assert_ne!(green(&forked(12)).journal_hash, one.journal_hash);
+
+    std::fs::remove_file(out.join("genesis.toml")).unwrap();
+    let refused = sim::run(&forked(11));
+    assert!(matches!(refused, Err(sim::WorldError::From(_))), "{refused:?}");
 }

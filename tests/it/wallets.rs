@@ -73,6 +73,7 @@ async fn node(dir: &Path, checker: Arc<dyn ProofChecker>) -> NodeHandle {
         rpc_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         validator: Signer::from_bytes(&secret).unwrap(),
         checker,
+        snapshot_every: crate::world::EVERY,
     })
     .await
     .unwrap()

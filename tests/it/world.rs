@@ -5,6 +5,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU64,
     path::Path,
     sync::{
         Arc,
@@ -153,9 +154,13 @@ pub async fn start_with(dir: &Path, genesis: &Genesis, checker: Arc<dyn ProofChe
         rpc_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         validator: signer(VALIDATOR),
         checker,
+        snapshot_every: EVERY,
     };
     Node::start(config).await.unwrap()
 }
+
+/// Blocks from one snapshot to the next: so few that every test has some.
+pub const EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(11);
 
 /// A prover in this process.
 pub struct Prover {

@@ -257,3 +257,88 @@ fn a_missing_file_is_named() {
         assert!(open(other.path()).is_err());
     }
 }
+
+#[test]
+fn any_missing_file_is_mended_from_a_backup_or_an_export() {
+    let whole = whole();
+    let journal = whole.dir.path().join("journal");
+    for name in files(&journal).iter().map(|path| inside(path, &journal)) {
+        for from in [RepairSource::Directory(whole.backup.clone()), RepairSource::Export(whole.export_file.clone())] {
+            let dir = scratch();
+            let dir = dir.path().join("journal");
+            copy(&journal, &dir);
+            fs::remove_file(dir.join(&name)).unwrap();
+            let found = verify(&dir, &mut |_, _| ()).unwrap();
+            if name.starts_with("snapshots")
+                || name.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"snap."))
+            {
+                continue;
+            }
+            assert!(!found.is_good(), "{name:?}");
+            let report = repair(&dir, Some(&from), &mut |_, _| ()).unwrap_or_else(|e| panic!("{name:?}: {e}"));
+            assert_eq!(report.head, whole.head);
+            assert_eq!(exported(&dir).as_ref(), Ok(&whole.export), "{name:?}");
+            assert_eq!(open(&dir).unwrap().head(), whole.head);
+        }
+    }
+}
+
+/// A footer that was rewritten with a right checksum.
+#[test]
+fn a_footer_that_lies_is_found() {
+    let dir = scratch();
+    drop(fill(dir.path(), 60));
+    let path = segment(dir.path());
+    let good = fs::read(&path).unwrap();
+    let footer = good.len() - u32::from_le_bytes(good[good.len() - 8..good.len() - 4].try_into().unwrap()) as usize;
+    // Frames, bytes of events, the head after the last frame.
+    for field in [footer + 24, footer + 32, footer + 80] {
+        let mut bad = good.clone();
+        bad[field] ^= 1;
+        let end = bad.len() - 4;
+        let checksum = crc32c::crc32c(&bad[footer..end]);
+        bad[end..].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(&path, bad).unwrap();
+        let report = verify(dir.path(), &mut |_, _| ()).unwrap();
+        assert!(report.findings.iter().any(|finding| finding.file == path), "{:?}", report.findings);
+        if field == footer + 80 {
+            assert!(matches!(exported(dir.path()), Err(JournalError::OtherHistory { file, .. }) if file == path));
+        }
+    }
+}
+
+/// A frame with another number of events and a right checksum.
+#[test]
+fn a_frame_that_miscounts_is_found() {
+    let dir = scratch();
+    drop(fill(dir.path(), 3));
+    let reader = Reader::open(dir.path()).unwrap();
+    let frame = reader.locate(EventSeq(1)).unwrap();
+    let (start, end) = (frame.offset as usize, (frame.offset + frame.bytes) as usize);
+    let mut bytes = fs::read(&frame.file).unwrap();
+    bytes[start + 14] ^= 1;
+    let checksum = crc32c::crc32c(&bytes[start..end - 4]);
+    bytes[end - 4..end].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&frame.file, bytes).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { detail: Damage::Count { .. }, .. }), "{error}");
+}
+
+/// A slot of HEAD that is whole and too old: the one in between was lost.
+#[test]
+fn a_slot_from_long_ago_is_reported() {
+    let dir = scratch();
+    let mut journal = fill(dir.path(), 3);
+    let old = fs::read(dir.path().join("HEAD")).unwrap();
+    for height in 4..8 {
+        let end = journal.head().next;
+        journal.append(&[block(height, 3)], end).unwrap();
+    }
+    drop(journal);
+    let new = fs::read(dir.path().join("HEAD")).unwrap();
+    for (mixed, name) in [([&old[..512], &new[512..]].concat(), "even"), ([&new[..512], &old[512..]].concat(), "odd")] {
+        fs::write(dir.path().join("HEAD"), mixed).unwrap();
+        assert!(!verify(dir.path(), &mut |_, _| ()).unwrap().is_good(), "{name}");
+        assert!(exported(dir.path()).is_err(), "{name}");
+    }
+}

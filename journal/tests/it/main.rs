@@ -1,15 +1,20 @@
-//! Both stores against one suite, and the sled store against damage.
+//! All stores against one suite; the store on disk against power cuts, kills
+//! and damage; trees, checkpoints and exports against forgery.
 
 mod checkpoint;
 mod conformance;
+mod copies;
 mod damage;
+mod faults;
 mod faulty;
+mod following;
 mod hostile;
 mod kill9;
 mod merkle_file;
 mod merkle_log;
 mod power;
 mod power_cuts;
+mod store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
 use crowdfold_journal::Frame;

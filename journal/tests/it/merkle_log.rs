@@ -303,6 +303,11 @@ fn a_changed_consistency_proof_fails() {
     from_nothing.verify(&empty_root(), &root).unwrap();
     assert!(from_nothing.verify(&root, &root).is_err());
     assert!(ConsistencyProof { path: vec![root], ..same }.verify(&root, &root).is_err());
+    // One root cannot be that of two sizes, whatever is left out of the path.
+    for (old, size) in [(512, 700), (1, 2), (8, 5), (3, 2)] {
+        let stretched = ConsistencyProof { old, size, path: vec![] };
+        assert!(stretched.verify(&root, &root).is_err(), "{old} {size}");
+    }
 }
 
 #[test]
@@ -321,5 +326,11 @@ fn what_is_not_there_or_damaged_is_not_proven() {
     };
     assert_eq!(tree.prove_inclusion(300, 600, damaged), Err(ProveError::Tile { tile: 1 }));
     assert_eq!(tree.prove_inclusion(300, 600, none), Err(ProveError::Tile { tile: 1 }));
+    // The row above the leaves has the same root.
+    let row = |tile: u64| {
+        let leaves = &leaves[(tile * TILE) as usize..][..TILE as usize];
+        Ok::<_, ProveError>(leaves.chunks(2).map(naive).collect())
+    };
+    assert_eq!(tree.prove_inclusion(300, 600, row), Err(ProveError::Tile { tile: 1 }));
     assert!(MerkleTiles::from_parts(CompactRange::default(), vec![], &[B256::ZERO; TILE as usize]).is_none());
 }

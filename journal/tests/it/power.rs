@@ -249,6 +249,10 @@ impl Disk for PowerDisk {
         RealDisk.remove_dir(path)
     }
 
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
     fn before_sled(&self, _: &Path, _: usize) -> io::Result<()> {
         self.step()
     }

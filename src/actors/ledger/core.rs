@@ -1,20 +1,23 @@
-//! The canonical chain of one node: replayed from a journal, extended block by block.
+//! The canonical chain of one node: taken up from a journal, extended block by block.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crowdfold_config::Genesis;
-use crowdfold_events::{B256, Block, CodecError, Event, EventSeq, Height, encode_event};
+use crowdfold_events::{B256, Block, CodecError, EventSeq, Height, StoredEvent, encode_event};
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore};
-use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault, State};
+use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, ProposalInput, StartFault};
 
+use super::{
+    saving::{Keeping, Save, Saver},
+    start,
+};
 use crate::{
-    node::{Committed, Snapshot},
+    history::HistoryError,
+    node::{Committed, SavedFault, Snapshot},
     planted::{self, Bug},
     rpc::index::IndexError,
 };
 
-/// Events read from the journal at a time.
-const REPLAY_STEP: usize = 4096;
 /// Undecided proposals kept.
 const OVERLAYS: usize = 8;
 
@@ -77,6 +80,16 @@ pub enum LedgerError {
     /// A block cannot be indexed; a bug.
     #[error("index: {0}")]
     Index(#[from] IndexError),
+    /// The files of old blocks; the disk is at fault.
+    #[error("old blocks: {0}")]
+    History(#[from] HistoryError),
+    /// The journal's beginning is pruned, and no snapshot is good; the
+    /// operator has to bring one, or the whole journal.
+    #[error("the journal begins at event {floor} and no snapshot from there on can be used")]
+    NoSnapshot {
+        /// The first event.
+        floor: EventSeq,
+    },
     /// A block is decided that this node has not executed.
     #[error("block {0} was decided and never executed")]
     NotExecuted(B256),
@@ -88,40 +101,60 @@ pub struct LedgerCore {
     snapshot: Arc<Snapshot>,
     /// Executed and undecided, by header hash; all are children of the last block.
     overlays: BTreeMap<B256, Outcome>,
+    saver: Option<Saver>,
 }
 
 impl LedgerCore {
     /// The chain that the journal holds; an empty journal gets the genesis.
+    /// Everything is replayed and kept in memory, no snapshot is read or written.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn open(genesis: &Genesis, mut journal: Box<dyn JournalStore>) -> Result<Self, LedgerError> {
+    pub fn open(genesis: &Genesis, journal: Box<dyn JournalStore>) -> Result<Self, LedgerError> {
+        Self::begin(genesis, journal, None)
+    }
+
+    /// The chain that the journal holds, from its newest good snapshot and the
+    /// events after it; an empty journal gets the genesis. From now on a
+    /// snapshot is [`due`](Self::due) every so often, and old blocks leave the memory.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open_keeping(
+        genesis: &Genesis,
+        journal: Box<dyn JournalStore>,
+        keeping: Keeping,
+    ) -> Result<Self, LedgerError> {
+        Self::begin(genesis, journal, Some(keeping))
+    }
+
+    fn begin(
+        genesis: &Genesis,
+        mut journal: Box<dyn JournalStore>,
+        keeping: Option<Keeping>,
+    ) -> Result<Self, LedgerError> {
         let (state, opening) = Kernel::genesis(genesis)?;
         if journal.head().next == EventSeq(0) {
             let stored = opening.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
             journal.append(&[Frame::new(stored)?], EventSeq(0))?;
         }
-        let mut replay = Replay::new(state);
-        let end = journal.head().next;
-        while replay.at < end {
-            for stored in journal.read(replay.at, REPLAY_STEP)? {
-                let event = stored.decode().map_err(|fault| LedgerError::Event { at: replay.at, fault })?;
-                replay.event(event)?;
-            }
-        }
-        let snapshot = replay.finish()?;
-        let found = snapshot.state.events_head();
-        if found != journal.head().hash {
-            let (height, expected) = (snapshot.height(), journal.head().hash);
-            return Err(LedgerError::Replay { height, what: "event chain's head", expected, found });
-        }
-        Ok(Self { journal, snapshot: Arc::new(snapshot), overlays: BTreeMap::new() })
+        let (snapshot, saved) = start::chain(state, journal.as_ref(), keeping.as_ref())?;
+        let saver = keeping.map(|keeping| Saver::new(keeping.every, saved));
+        Ok(Self { journal, snapshot: Arc::new(snapshot), overlays: BTreeMap::new(), saver })
     }
 
     /// The chain after its last block.
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Up to `limit` events of the journal from number `from` on.
+    ///
+    /// # Errors
+    /// The number is not in the journal, or the disk is at fault.
+    pub fn events(&self, from: EventSeq, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        self.journal.read(from, limit)
     }
 
     /// Builds a proposal on the last block and keeps what it would do.
@@ -159,7 +192,7 @@ impl LedgerCore {
             let what = "event chain's head";
             return Err(LedgerError::Replay { height: snapshot.height(), what, expected: head.hash, found });
         }
-        Ok(Self { journal, snapshot, overlays: BTreeMap::new() })
+        Ok(Self { journal, snapshot, overlays: BTreeMap::new(), saver: None })
     }
 
     /// Takes what executing a block on the last one gave elsewhere in this process.
@@ -214,74 +247,40 @@ impl LedgerCore {
             snapshot: self.snapshot.clone(),
         }))
     }
-}
 
-/// Applies a journal's events, block by block.
-struct Replay {
-    at: EventSeq,
-    /// The chain after the last whole block.
-    snapshot: Snapshot,
-    /// The state after the last event.
-    state: State,
-    /// Events of the block that is being read.
-    block: Vec<Event>,
-}
-
-impl Replay {
-    /// `state` is the kernel's state after the genesis event.
-    fn new(state: State) -> Self {
-        Self { at: EventSeq(0), snapshot: Snapshot::genesis(state.clone()), state, block: Vec::new() }
+    /// A snapshot to be written now, if enough blocks have passed since the
+    /// last one and none is being written. Run it on any thread and give what
+    /// it returns to [`Self::saved`].
+    pub fn due(&mut self) -> Option<Save> {
+        let saver = self.saver.as_mut().filter(|saver| saver.is_due(self.snapshot.height()))?;
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 
-    fn event(&mut self, event: Event) -> Result<(), LedgerError> {
-        let at = self.at;
-        self.at = at.next();
-        match &event {
-            Event::GenesisLoaded { genesis_hash, .. } if at == EventSeq(0) => {
-                let expected = self.state.genesis_hash();
-                return if *genesis_hash == expected {
-                    Ok(())
-                } else {
-                    Err(LedgerError::OtherChain { expected, found: *genesis_hash })
-                };
-            }
-            Event::GenesisLoaded { .. } => return Err(LedgerError::Shape(at)),
-            Event::BlockDecided { .. } if self.block.is_empty() => {}
-            _ if self.block.is_empty() => return Err(LedgerError::Shape(at)),
-            _ => {}
-        }
-        self.state.apply(&event);
-        if planted::is(Bug::ReplayAppliesTwice) && matches!(event, Event::TrustChanged { .. }) {
-            self.state.apply(&event);
-        }
-        let is_last = matches!(event, Event::BlockSealed { .. });
-        self.block.push(event);
-        if is_last { self.block_end() } else { Ok(()) }
+    /// A snapshot to be written now, however few blocks have passed; `None`
+    /// while one is being written, or for a ledger that keeps none.
+    pub fn save(&mut self) -> Option<Save> {
+        let saver = self.saver.as_mut().filter(|saver| !saver.is_running())?;
+        Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 
-    fn block_end(&mut self) -> Result<(), LedgerError> {
-        let events = std::mem::take(&mut self.block);
-        let (Some(Event::BlockDecided { header, body }), Some(Event::BlockSealed { market_root, .. })) =
-            (events.first(), events.last())
-        else {
-            return Err(LedgerError::Shape(self.at));
-        };
-        let height = header.height;
-        let same = |what, expected: B256, found: B256| {
-            if expected == found { Ok(()) } else { Err(LedgerError::Replay { height, what, expected, found }) }
-        };
-        same("state root", header.post_state_root, self.state.state_root())?;
-        same("market root", header.market_root, *market_root)?;
-        same("market root", header.market_root, self.state.market_root()?)?;
-        let block = Block { header: (**header).clone(), body: (**body).clone() };
-        self.snapshot.advance(&block, &events, self.state.clone())?;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Snapshot, LedgerError> {
-        if !self.block.is_empty() {
-            return Err(LedgerError::Shape(self.at));
+    /// Takes what running a [`Save`] gave: old blocks leave the memory. A
+    /// failure costs the next start time and nothing else; another snapshot is
+    /// due as many blocks later.
+    ///
+    /// # Errors
+    /// Why there is no snapshot.
+    pub fn saved(&mut self, save: Save) -> Result<Height, SavedFault> {
+        if let Some(saver) = &mut self.saver {
+            saver.end();
         }
-        Ok(self.snapshot)
+        let height = save.height();
+        let (sealed, stored) = save.finish(self.journal.as_mut());
+        // The volume is good whatever became of the snapshot.
+        if let Some((history, finished)) = sealed {
+            let mut next = (*self.snapshot).clone();
+            next.index.adopt(history, finished);
+            self.snapshot = Arc::new(next);
+        }
+        stored.map(|()| height)
     }
 }

@@ -10,10 +10,14 @@
 //! It never decides which block is next, builds no block's content and talks
 //! to nobody outside. An error of the journal is final: the ledger reports it
 //! and commits nothing more. Readers take snapshots from a watch channel and
-//! never wait for the ledger. A subscriber that is slow makes the chain slow,
+//! never wait for the ledger. Snapshots are written on a blocking thread while
+//! blocks go on; only their end comes back here. A subscriber that is slow makes the chain slow,
 //! never the queue long: the next block waits for its answer.
 
 mod core;
+mod replay;
+mod saving;
+mod start;
 
 use std::sync::Arc;
 
@@ -22,7 +26,10 @@ use crowdfold_events::{B256, Block};
 use crowdfold_kernel::{BlockFault, ProofOracle, ProposalInput};
 use tokio::sync::{broadcast, watch};
 
-pub use self::core::{LedgerCore, LedgerError, Proposed};
+pub use self::{
+    core::{LedgerCore, LedgerError, Proposed},
+    saving::{Keeping, Save},
+};
 use crate::node::{Committed, NodeEvent, Snapshot};
 
 /// Why there is no proposal.
@@ -86,6 +93,24 @@ impl Ledger {
     ) -> Self {
         Self { core: Some(core), oracle, snapshots, events, subscribers: Vec::new() }
     }
+
+    /// Begins a snapshot if one is due.
+    fn save(&mut self, ctx: &mut Context<Self>) {
+        let Some(save) = self.core.as_mut().and_then(LedgerCore::due) else { return };
+        let begun = std::time::Instant::now();
+        let running = tokio::task::spawn_blocking(move || save.run());
+        ctx.spawn(running.into_actor(self).map(move |saved, actor, _| {
+            let Some(core) = &mut actor.core else { return };
+            match saved.map(|save| core.saved(save)) {
+                Ok(Ok(height)) => {
+                    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    tracing::info!(%height, ms, "a snapshot is written");
+                }
+                Ok(Err(fault)) => tracing::error!(%fault, "no snapshot is written; the next start takes longer"),
+                Err(fault) => tracing::error!(%fault, "the thread that writes snapshots is lost"),
+            }
+        }));
+    }
 }
 
 impl Actor for Ledger {
@@ -118,7 +143,7 @@ impl Handler<Execute> for Ledger {
 impl Handler<Commit> for Ledger {
     type Result = ResponseFuture<Result<Arc<Committed>, LedgerError>>;
 
-    fn handle(&mut self, Commit(hash): Commit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Commit(hash): Commit, ctx: &mut Self::Context) -> Self::Result {
         let committed = match &mut self.core {
             Some(core) => core.commit(&hash),
             None => Err(LedgerError::NotExecuted(hash)),
@@ -132,6 +157,7 @@ impl Handler<Commit> for Ledger {
             }
         };
         self.snapshots.send_replace(committed.snapshot.clone());
+        self.save(ctx);
         // Watchers hear of the block before what follows from it. There may be none.
         self.events.send(NodeEvent::Committed(committed.clone())).unwrap_or_default();
         let told: Vec<_> = self.subscribers.iter().map(|s| s.send(CommittedBlock(committed.clone()))).collect();

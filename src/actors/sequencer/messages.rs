@@ -133,7 +133,11 @@ impl MessagePool {
 /// A registration costs its sender work before it costs the node a place.
 fn check_registration(sender: Address, body: &MessageBody, state: &State, index: &ChainIndex) -> Result<(), Code> {
     let MessageBody::Register { work_height, work_nonce } = body else { return Ok(()) };
-    let (expected, _, _) = state.registration_work();
+    let (expected, head, _) = state.registration_work();
+    // Too old for the rules; it need not be looked up among old blocks.
+    if work_height.saturating_add(state.parameters().plugins.registration_recent_blocks) < head.0 {
+        return Err(Code::NotAcceptedByRules);
+    }
     let block = index.block(crowdfold_events::Height(*work_height)).ok_or(Code::NotAcceptedByRules)?;
     let score = work::score(state.genesis().chain_id, sender, block.hash, *work_nonce);
     if score <= work::threshold(expected) { Ok(()) } else { Err(Code::NotAcceptedByRules) }

@@ -10,6 +10,11 @@ fn take(what: &'static str, have: &mut u128, amount: u128) -> Result<(), BookFau
     Ok(())
 }
 
+/// No sum of a chain comes near the end of its range; one of forged events stops there.
+fn put(have: &mut u128, amount: u128) {
+    *have = have.saturating_add(amount);
+}
+
 pub(super) fn post(books: &mut Books, own: &Event, happened: &Event, standing: &Standing) -> Result<(), BookFault> {
     match own {
         Event::BlockDecided { header, .. } => {
@@ -25,12 +30,12 @@ pub(super) fn post(books: &mut Books, own: &Event, happened: &Event, standing: &
                 }
             }
             let proposer = books.proposer;
-            books.account_mut(&proposer).totals.proposer_shares += shares.proposer.0;
+            put(&mut books.account_mut(&proposer).totals.proposer_shares, shares.proposer.0);
             books.earn(&proposer, shares.proposer.0);
-            books.pools.unopened += shares.proving.0;
-            books.pools.aggregation += shares.aggregation.0;
-            books.pools.settlement += shares.settlement.0;
-            books.pools.posting += shares.posting.0;
+            put(&mut books.pools.unopened, shares.proving.0);
+            put(&mut books.pools.aggregation, shares.aggregation.0);
+            put(&mut books.pools.settlement, shares.settlement.0);
+            put(&mut books.pools.posting, shares.posting.0);
             let shares =
                 ItemShares { proving: shares.proving.0, aggregation: shares.aggregation.0, is_settlement: false };
             books.items.insert(*item, shares);
@@ -48,14 +53,14 @@ pub(super) fn post(books: &mut Books, own: &Event, happened: &Event, standing: &
         Event::WithdrawRequested { plugin, fee } => {
             let account = books.account_mut(plugin);
             take("accrued", &mut account.accrued, fee.0)?;
-            account.totals.withdraw_fees += fee.0;
+            put(&mut account.totals.withdraw_fees, fee.0);
             take("accrued", &mut books.pools.accrued, fee.0)?;
-            books.pools.settlement += fee.0;
+            put(&mut books.pools.settlement, fee.0);
         }
         Event::DebtRepaid { plugin, amount, .. } => {
             let account = books.account_mut(plugin);
             take("debt", &mut account.debt, amount.0)?;
-            account.totals.repaid += amount.0;
+            put(&mut account.totals.repaid, amount.0);
         }
         Event::EpochStarted { issuance_allowance, .. } => books.pools.issuance_left = issuance_allowance.0,
         Event::BatchClosed { batch, first_item, items, .. } => books.close_batch(*batch, *first_item, *items),
@@ -84,8 +89,8 @@ impl Books {
         let account = self.account_mut(who);
         let repaid = amount.min(account.debt);
         account.debt -= repaid;
-        account.accrued += amount - repaid;
-        self.pools.accrued += amount - repaid;
+        put(&mut account.accrued, amount - repaid);
+        put(&mut self.pools.accrued, amount - repaid);
     }
 
     fn settle(&mut self, who: &Address, amount: u128, credit: bool) -> Result<(), BookFault> {
@@ -99,7 +104,7 @@ impl Books {
             _ => {
                 let account = self.account_mut(who);
                 take("accrued", &mut account.accrued, amount)?;
-                account.totals.settled += amount;
+                put(&mut account.totals.settled, amount);
                 take("accrued", &mut self.pools.accrued, amount)?;
             }
         }
@@ -130,7 +135,7 @@ impl Books {
             Event::TaskAssigned { task, plugin, bounty, from_issuance, deadline, .. } => {
                 let at = self.height;
                 take("issuance left", &mut self.pools.issuance_left, from_issuance.0)?;
-                self.pools.issuance_held += from_issuance.0;
+                put(&mut self.pools.issuance_held, from_issuance.0);
                 let assigned = Assigned {
                     plugin: *plugin,
                     at,
@@ -155,14 +160,14 @@ impl Books {
             Event::PenaltyCharged { plugin, task, amount, from_accrued, to_debt, .. } => {
                 let account = self.account_mut(plugin);
                 take("accrued", &mut account.accrued, from_accrued.0)?;
-                account.debt += to_debt.0;
-                account.totals.penalties += amount.0;
+                put(&mut account.debt, to_debt.0);
+                put(&mut account.totals.penalties, amount.0);
                 take("accrued", &mut self.pools.accrued, from_accrued.0)?;
                 let bill = self.bills.get_mut(task).ok_or(BookFault::UnknownTask(*task))?;
                 bill.penalties.push((*plugin, amount.0));
             }
             Event::PenaltyRefunded { plugin, task, amount, .. } => {
-                self.account_mut(plugin).totals.refunds += amount.0;
+                put(&mut self.account_mut(plugin).totals.refunds, amount.0);
                 self.earn(plugin, amount.0);
                 let bill = self.bills.get_mut(task).ok_or(BookFault::UnknownTask(*task))?;
                 if let Some(at) = bill.penalties.iter().position(|(p, _)| p == plugin) {
@@ -187,7 +192,7 @@ impl Books {
         if let Some((what, pool)) = source {
             take(what, pool, funded)?;
         }
-        self.pools.reserved += funded;
+        put(&mut self.pools.reserved, funded);
         let opened_at: Height = self.height;
         let bill = Bill { base, funded, opened_at, rises, assigned: None, last: None, penalties: Vec::new() };
         self.bills.insert(task, bill);
@@ -199,7 +204,7 @@ impl Books {
         let bill = self.bills.get_mut(&task).ok_or(BookFault::UnknownTask(task))?;
         if let Some(ended) = bill.assigned.take() {
             take("issuance held", &mut self.pools.issuance_held, ended.from_issuance)?;
-            self.pools.issuance_left += ended.from_issuance;
+            put(&mut self.pools.issuance_left, ended.from_issuance);
         }
         Ok(())
     }
@@ -207,10 +212,10 @@ impl Books {
     fn pay(&mut self, plugin: Address, amount: u128, from_issuance: u128) -> Result<(), BookFault> {
         take("reserved", &mut self.pools.reserved, amount.saturating_sub(from_issuance))?;
         take("issuance left", &mut self.pools.issuance_left, from_issuance)?;
-        self.pools.issuance_due += from_issuance;
+        put(&mut self.pools.issuance_due, from_issuance);
         let account = self.account_mut(&plugin);
-        account.totals.rewards += amount;
-        account.totals.from_issuance += from_issuance;
+        put(&mut account.totals.rewards, amount);
+        put(&mut account.totals.from_issuance, from_issuance);
         self.earn(&plugin, amount);
         Ok(())
     }

@@ -63,11 +63,15 @@ impl Side {
     /// The head at `seq`, if a block ends there.
     fn head_at(&self, seq: EventSeq) -> Result<Option<Head>, Failure> {
         let (floor, end) = (self.reader.floor().head, self.reader.head());
-        if let Some(known) = [floor, end].into_iter().find(|head| head.next == seq) {
-            return Ok(Some(known));
+        if seq == floor.next {
+            return Ok(Some(floor));
         }
         if seq < floor.next || seq > end.next {
             return Ok(None);
+        }
+        if seq == end.next {
+            // HEAD is believed when the last frame is there.
+            return Ok(Some(self.locate(EventSeq(seq.0 - 1))?.after).filter(|after| *after == end));
         }
         Ok(Some(self.locate(seq)?.before).filter(|before| before.next == seq))
     }

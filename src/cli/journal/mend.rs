@@ -98,12 +98,11 @@ fn action_json(action: &RepairAction) -> Value {
 
 pub(super) fn prune(args: &Prune, output: Output) -> Result<(), Failure> {
     let data = args.place.find()?;
+    // What is no journal must not become an empty one.
+    let reader = Reader::open(&data.journal).map_err(failure)?;
     let before = match args.before {
         Before::Event(seq) => EventSeq(seq),
-        Before::Block(height) => {
-            let reader = Reader::open(&data.journal).map_err(failure)?;
-            walk::first_block(&reader, |block| block.height.0 >= height)?
-        }
+        Before::Block(height) => walk::first_block(&reader, |block| block.height.0 >= height)?,
     };
     let report = crowdfold_journal::prune(&data.journal, before).map_err(failure)?;
     let floor = report.floor.head;

@@ -36,7 +36,8 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let mut filter = Filter::new(args.filter.clone());
     let mut printer = Printer::new(output);
     let limit = args.limit.unwrap_or(u64::MAX);
-    walk::events(&reader, from, &mut |shown| {
+    let last = EventSeq(args.filter.seq.map_or(u64::MAX, |span| span.last));
+    walk::events(&reader, from, last, &mut |shown| {
         if printer.printed >= limit || is_past(shown) {
             return Ok(false);
         }

@@ -91,7 +91,7 @@ fn types(reader: &Reader) -> Result<BTreeMap<u32, Count>, Failure> {
         let count = types.entry(tag).or_default();
         count.events += 1;
         count.bytes += stored.len() as u64;
-        if at.0 % STEP == 0 {
+        if at.0.is_multiple_of(STEP) {
             progress.at(at.0 - first.0, end.0 - first.0);
         }
     };

@@ -50,10 +50,12 @@ pub(super) fn first_block(reader: &Reader, reached: impl Fn(&Block) -> bool) -> 
 }
 
 /// Calls `visit` with each event from the beginning of the block that holds
-/// `from`, until it says false or the journal ends.
+/// `from`, until it says false, the block that holds `last` has ended, or the
+/// journal has. Nothing behind is looked at.
 pub(super) fn events(
     reader: &Reader,
     from: EventSeq,
+    last: EventSeq,
     visit: &mut dyn FnMut(&Shown<'_>) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     if from >= reader.head().next {
@@ -67,6 +69,9 @@ pub(super) fn events(
             if !visit(&shown(&block, EventSeq(seq), stored, event.as_ref()))? {
                 return Ok(());
             }
+        }
+        if frame.after.next > last {
+            break;
         }
     }
     Ok(())

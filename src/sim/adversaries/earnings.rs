@@ -71,7 +71,7 @@ impl Earned {
 }
 
 /// Who stands for what: an address' attack, or none for honest plugins.
-pub type Standing = Option<Adversary>;
+pub(super) type Standing = Option<Adversary>;
 
 /// The count, open until the faults heal.
 #[derive(Clone, Debug, Default)]

@@ -82,7 +82,9 @@ impl Adversary {
     pub fn answer(self) -> &'static str {
         match self {
             Self::Sybils => "admission work per identity; a proof is paid once, whoever makes it",
-            Self::DebtAbandoner => "a penalty is only ever debt here: suspension, and admission work for the next identity",
+            Self::DebtAbandoner => {
+                "a penalty is only ever debt here: suspension, and admission work for the next identity"
+            }
             Self::HeartbeatOnly => "timeout penalty, trust 0, suspension",
             Self::CherryPicker => "handing back costs a quarter of the penalty and the trust",
             Self::ProofThief => "worker and task are in the statement",

@@ -17,7 +17,7 @@ mod single;
 use std::sync::Arc;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{B256, BatchIndex, Block, Commit, CommitSignature, Height, SignedMessage};
+use crowdfold_events::{B256, BatchIndex, Block, Commit, CommitSignature, Height};
 use crowdfold_kernel::State;
 
 pub use single::SingleProposer;
@@ -74,8 +74,6 @@ pub enum Message {
         /// The signature.
         signature: CommitSignature,
     },
-    /// A system message for who proposes.
-    System(SignedMessage),
 }
 
 /// What consensus keeps through a crash.

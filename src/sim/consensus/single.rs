@@ -337,7 +337,7 @@ impl ConsensusCore for SingleProposer {
                     self.steps.push(Step::Send(from, Message::At { height, answer }));
                 }
             }
-            Message::Certificate { .. } | Message::System(_) => {}
+            Message::Certificate { .. } => {}
         }
     }
 

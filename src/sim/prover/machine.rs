@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{B256, Signer, TaskId, event::TaskKind};
+use crowdfold_events::{Signer, TaskId, event::TaskKind};
 use crowdfold_prover::{ProverConfig, ProverCore, WorkError};
 
 use super::Behaviour;
@@ -143,9 +143,7 @@ impl Prover {
         let honest = SimulatedChecker::prove(package).ok_or_else(|| WorkError::BadPackage("not a digest".to_owned()));
         match self.behaviour {
             Behaviour::Honest | Behaviour::Dead => Work::Ends { in_ms, result: honest, fault: None },
-            Behaviour::Slow => {
-                Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) }
-            }
+            Behaviour::Slow => Work::Ends { in_ms: in_ms * SLOWER, result: honest, fault: Some(FaultKind::SlowPlugin) },
             Behaviour::Lazy => Work::Never(Some(FaultKind::LazyPlugin)),
             Behaviour::Liar => self.lie(Some(FaultKind::LyingPlugin)),
             Behaviour::Thief => self.steal(others, Some(FaultKind::StealingPlugin)),
@@ -153,9 +151,7 @@ impl Prover {
                 let is_admission = matches!(kind, TaskKind::Admission { .. });
                 self.asked += u64::from(!is_admission);
                 match role.work(self.asked, segments, is_admission) {
-                    Deed::Prove(shares) => {
-                        Work::Ends { in_ms: in_ms * u64::from(shares), result: honest, fault: None }
-                    }
+                    Deed::Prove(shares) => Work::Ends { in_ms: in_ms * u64::from(shares), result: honest, fault: None },
                     Deed::Fail(error) => Work::Ends { in_ms: 1_000, result: Err(error), fault: None },
                     Deed::Lie => self.lie(None),
                     Deed::Steal => self.steal(others, None),
@@ -219,15 +215,4 @@ pub struct Running {
     pub result: Result<Vec<u8>, WorkError>,
     /// The fault that this is, counted when it comes out.
     pub fault: Option<FaultKind>,
-}
-
-/// Hash of a registration's block with its nonce.
-#[derive(Clone, Copy, Debug)]
-pub struct Solved {
-    /// The block.
-    pub height: crowdfold_events::Height,
-    /// The nonce.
-    pub nonce: u64,
-    /// Hash of the block, for the record.
-    pub block_hash: B256,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
 use crowdfold_events::{Block, Event, Height};
+use crowdfold_journal::AppendFault;
 
 use super::{
     Happening, World,
@@ -13,7 +14,7 @@ use crate::{
     actors::{ledger::LedgerError, submitter},
     sim::{
         consensus::{Decision, Message},
-        disk::AppendFault,
+        disk::Death,
         faults::FaultKind,
         network::Peer,
         observe::{Committed, End, ValidatorEnd},
@@ -61,22 +62,34 @@ impl World {
     pub(super) fn commit(&mut self, validator: usize, decision: &Decision) {
         let (now_ms, hash) = (self.now_ms, decision.block.hash());
         let found = &mut self.validators[validator];
-        if found.lies > 0 {
+        let armed = if found.lies > 0 {
             found.lies -= 1;
-            found.disk.arm(AppendFault::Lie);
-        }
+            Some((AppendFault::Lie, FaultKind::LyingDisk))
+        } else {
+            found.armed.take()
+        };
         let Some(node) = &mut found.node else { return };
+        if let Some((fault, _)) = armed {
+            found.disk.arm(fault);
+        }
         let before = node.ledger.snapshot().clone();
         let committed = match node.ledger.commit(&hash) {
             Ok(committed) => committed,
             Err(LedgerError::Journal(crowdfold_journal::JournalError::Io { .. })) => {
-                if !found.disk.is_torn() {
-                    self.counts.add(FaultKind::FailedSync);
-                }
-                return self.crash_validator(validator, DISK_DOWN_MS);
+                return match armed {
+                    Some((_, FaultKind::TornWrite)) => {
+                        let kept = self.fates.kept();
+                        self.crash_validator(validator, Death::Power { kept }, DISK_DOWN_MS);
+                    }
+                    _ => {
+                        self.counts.add(FaultKind::FailedSync);
+                        self.crash_validator(validator, Death::Process, DISK_DOWN_MS);
+                    }
+                };
             }
             Err(fault) => return self.broken("commit", validator, fault),
         };
+        found.disk.appended();
         let state = &committed.snapshot.state;
         node.consensus.committed(now_ms, state);
         let dropped = match node.dropped.take() {
@@ -126,7 +139,7 @@ impl World {
         }
         if self.validators[validator].lies == 0 && self.validators[validator].disk.has_lied() {
             // The power goes when the disk has lied for a while.
-            self.crash_validator(validator, DISK_DOWN_MS);
+            self.crash_validator(validator, Death::Power { kept: 0 }, DISK_DOWN_MS);
         }
     }
 
@@ -197,7 +210,6 @@ impl World {
                 state: &node.ledger.snapshot().state,
                 journal_hash,
                 pooled_transactions: node.sequencer.transactions().len(),
-                pooled_messages: 0,
             });
         }
         let end = End {
@@ -224,7 +236,7 @@ impl World {
     }
 }
 
-/// Hash of all bytes of a journal; zero when it cannot be read.
+/// Hash of all bytes of a journal.
 pub(super) fn hash_of(disk: &crate::sim::disk::Disk) -> B256 {
-    disk.journal_bytes().map(keccak256).unwrap_or_default()
+    keccak256(disk.journal_bytes())
 }

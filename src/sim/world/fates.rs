@@ -9,10 +9,11 @@
 use std::collections::BTreeMap;
 
 use crowdfold_events::Height;
+use crowdfold_journal::AppendFault;
 
 use super::{Happening, World, node::Conduct};
 use crate::sim::{
-    disk::AppendFault,
+    disk::Death,
     faults::{FaultKind, FaultPlan},
     network::Peer,
     random::{Seed, Stream},
@@ -65,6 +66,11 @@ impl Fates {
         self.streams.get_mut(&kind).map_or(least, |stream| stream.between(least, most))
     }
 
+    /// Bytes of a frame that reach the disk: some of them, rarely all.
+    pub(super) fn kept(&mut self) -> usize {
+        self.between(FaultKind::TornWrite, 1, 4_096) as usize
+    }
+
     fn duration(&mut self, kind: FaultKind) -> u64 {
         let found = TIMES.iter().find(|(of, ..)| *of == kind).map_or((0, 0), |(.., times)| *times);
         self.between(kind, found.0, found.1)
@@ -104,11 +110,11 @@ impl World {
         let end = self.now_ms + duration;
         match kind {
             FaultKind::Partition => self.partition(duration),
-            FaultKind::ValidatorCrash => {
-                if self.validators[victim].node.is_some() {
-                    self.counts.add(kind);
-                    self.crash_validator(victim, duration);
-                }
+            FaultKind::ValidatorCrash if self.validators[victim].node.is_some() => {
+                self.counts.add(kind);
+                let power = self.fates.between(kind, 0, 1) == 1;
+                let death = if power { Death::Power { kept: 0 } } else { Death::Process };
+                self.crash_validator(victim, death, duration);
             }
             FaultKind::ProverCrash => {
                 let prover = self.fates.between(kind, 0, self.provers.len() as u64 - 1) as usize;
@@ -118,10 +124,18 @@ impl World {
                     self.queue.put(end, Happening::StartProver { prover });
                 }
             }
-            FaultKind::TornWrite => self.validators[victim].disk.arm(AppendFault::TornWrite),
+            FaultKind::TornWrite => {
+                let written = self.fates.kept();
+                self.validators[victim].armed = Some((AppendFault::Io { written }, kind));
+            }
             FaultKind::FailedSync => {
-                let is_written = self.fates.between(kind, 0, 1) == 1;
-                self.validators[victim].disk.arm(AppendFault::FailedSync { is_written });
+                let written = self.fates.kept();
+                let fault = match self.fates.between(kind, 0, 2) {
+                    0 => AppendFault::Io { written },
+                    1 => AppendFault::Full { written },
+                    _ => AppendFault::Sync,
+                };
+                self.validators[victim].armed = Some((fault, kind));
             }
             FaultKind::LyingDisk if self.may_be_faulty() => {
                 self.fates.quiet_until = self.tip.next().next();
@@ -196,7 +210,7 @@ impl World {
         for validator in &mut self.validators {
             validator.conduct = Conduct::Honest;
             validator.lies = 0;
-            validator.disk.disarm();
+            validator.armed = None;
         }
         self.provers.iter_mut().for_each(|prover| prover.heal());
     }

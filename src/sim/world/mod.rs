@@ -12,8 +12,10 @@
 mod commit;
 mod fates;
 mod links;
+mod machines;
 mod node;
 mod schemes;
+mod sessions;
 mod start;
 mod validators;
 mod write;
@@ -97,7 +99,7 @@ enum Happening {
     Checked {
         validator: usize,
         life: u32,
-        upload: Upload,
+        upload: Box<Upload>,
     },
     Mail {
         from: usize,
@@ -211,8 +213,8 @@ impl World {
             Happening::SessionWake { validator, life, plugin } => self.session_wake(validator, life, plugin),
             Happening::ProverWake { prover, life } => self.prover_wake(prover, life),
             Happening::Opened { connection } => self.opened(connection),
-            Happening::ToNode { connection, bytes } => self.to_node_arrived(connection, &bytes),
-            Happening::ToProver { connection, bytes } => self.to_prover_arrived(connection, &bytes),
+            Happening::ToNode { connection, bytes } => self.arrived_at_node(connection, &bytes),
+            Happening::ToProver { connection, bytes } => self.arrived_at_prover(connection, &bytes),
             Happening::Gone { connection, is_node } => self.gone(connection, is_node),
             Happening::Ping { connection } => self.ping(connection),
             Happening::Proven { prover, life, running } => self.proven(prover, life, running),
@@ -220,7 +222,7 @@ impl World {
                 let now_ms = self.now_ms;
                 self.with_prover(prover, life, |core| core.registration_solved(now_ms, height, nonce));
             }
-            Happening::Checked { validator, life, upload } => self.checked(validator, life, upload),
+            Happening::Checked { validator, life, upload } => self.checked(validator, life, *upload),
             Happening::Mail { from, to, message } => self.mail_arrived(from, to, *message),
             Happening::Transaction { raw } => self.transaction_arrived(raw),
             Happening::Taken { hash } => self.users.taken(self.now_ms, hash),

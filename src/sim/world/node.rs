@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Bytes;
 use crowdfold_events::{Address, B256, SignedMessage, Signer, SigningDomain};
+use crowdfold_journal::AppendFault;
 use crowdfold_kernel::{AggregateNode, Dropped, ProofFault, ProofOracle, Work};
 use crowdfold_zk::statement::ItemStatement;
 
@@ -18,7 +19,7 @@ use crate::{
     },
     node::Snapshot,
     proofs::{ProofChecker, SimulatedChecker, Verdicts},
-    sim::{consensus::ConsensusCore, disk::Disk},
+    sim::{consensus::ConsensusCore, disk::Disk, faults::FaultKind},
 };
 
 /// What a validator does in consensus.
@@ -39,8 +40,10 @@ pub(super) struct Validator {
     /// Counts the processes.
     pub(super) life: u32,
     pub(super) conduct: Conduct,
-    /// Syncs that will lie before the crash that shows it.
+    /// Syncs that will lie before the power cut that shows it.
     pub(super) lies: u32,
+    /// What goes wrong with the next append, and which kind of fault that is.
+    pub(super) armed: Option<(AppendFault, FaultKind)>,
     /// When the process is woken next.
     pub(super) wake_ms: u64,
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crowdfold_config::{Genesis, GenesisError, ValidGenesis};
-use crowdfold_journal::JournalStore;
+use crowdfold_events::{EventSeq, encode_event};
+use crowdfold_journal::{Frame, JournalStore};
 
 use super::{
     Happening, Sums, World,
@@ -15,15 +16,20 @@ use crate::{
     node::Snapshot,
     sim::{
         adversaries::{self, Adversary, Earnings},
+        consensus::{Decision, LogState},
         disk::Disk,
         faults::{FaultCounts, FaultPlan},
+        from::{self, Fork, FromError},
         judge,
         memo::Memo,
         network::Weather,
         observe::{Cast, Opening},
         options::{OptionsError, SimOptions},
         people::People,
-        prover::{Behaviour, machine::{Newest, Prover}},
+        prover::{
+            Behaviour,
+            machine::{Newest, Prover},
+        },
         queue::Queue,
         random::Seed,
         users::Users,
@@ -45,9 +51,22 @@ pub enum WorldError {
     /// The genesis is no start of a chain: a bug.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The chain to go on from. The operator's fault, mostly.
+    #[error(transparent)]
+    From(#[from] FromError),
     /// A checker does not accept the opening.
     #[error(transparent)]
     Opening(#[from] crate::sim::observe::Violation),
+}
+
+/// A validator's ledger and log as they are when a forked chain begins.
+fn begin_fork(fork: &Fork, mut journal: Box<dyn JournalStore>, disk: &Disk) -> Result<LedgerCore, LedgerError> {
+    let stored = fork.events.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
+    journal.append(&[Frame::new(stored)?], EventSeq(0))?;
+    let (block, commit) = (fork.block.clone(), fork.commit.clone());
+    let decision = Some(Decision { block, proofs: Arc::default(), commit });
+    disk.write_log(LogState { lock: None, decision });
+    LedgerCore::resume(journal, fork.snapshot.clone())
 }
 
 impl World {
@@ -57,12 +76,20 @@ impl World {
     /// [`WorldError`].
     pub fn new(options: &SimOptions) -> Result<Self, WorldError> {
         options.check()?;
-        let people = People::new(options);
-        let genesis = people.genesis()?;
-        Self::with(options, people, genesis)
+        let mut people = People::new(options);
+        match &options.from {
+            None => {
+                let genesis = people.genesis()?;
+                Self::with(options, people, genesis, None)
+            }
+            Some(dir) => {
+                let fork = from::fork(dir, &mut people)?;
+                Self::with(options, people, fork.genesis.clone(), Some(fork))
+            }
+        }
     }
 
-    fn with(options: &SimOptions, people: People, genesis: Genesis) -> Result<Self, WorldError> {
+    fn with(options: &SimOptions, people: People, genesis: Genesis, fork: Option<Fork>) -> Result<Self, WorldError> {
         let seed = Seed(options.seed);
         let valid: Arc<ValidGenesis> = Arc::new(genesis.clone().validate()?);
         let plan = FaultPlan::new(options.faults, seed, &options.without);
@@ -71,10 +98,14 @@ impl World {
         let mut made = Vec::new();
         for signer in validators {
             let disk = Disk::default();
-            let ledger = LedgerCore::open(&genesis, Box::new(disk.clone()))?;
+            let journal = Box::new(disk.open().map_err(LedgerError::from)?);
+            let ledger = match &fork {
+                None => LedgerCore::open(&genesis, journal)?,
+                Some(fork) => begin_fork(fork, journal, &disk)?,
+            };
             origin.get_or_insert_with(|| ledger.snapshot().clone());
             let (node, conduct) = (None, Conduct::Honest);
-            made.push(Validator { signer, disk, node, life: 0, conduct, lies: 0, wake_ms: u64::MAX });
+            made.push(Validator { signer, disk, node, life: 0, conduct, lies: 0, armed: None, wake_ms: u64::MAX });
         }
         let Some(origin) = origin else {
             return Err(OptionsError::Range { name: "validators", value: 0, least: 1, most: 64 }.into());
@@ -85,9 +116,7 @@ impl World {
             .into_iter()
             .zip(roles)
             .enumerate()
-            .map(|(number, (signer, role))| {
-                Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role)
-            })
+            .map(|(number, (signer, role))| Prover::new(seed, number as u64, signer, &plan, options.duration_ms, role))
             .collect();
         let mut earnings = Earnings::default();
         for prover in &provers {
@@ -116,7 +145,7 @@ impl World {
             options: options.clone(),
             genesis: valid,
             origin,
-            is_fork: false,
+            is_fork: fork.is_some(),
             seed,
             weather: Weather::new(&plan),
             plan,
@@ -150,7 +179,8 @@ impl World {
 
     fn open(&mut self) -> Result<(), WorldError> {
         let first = &self.validators[0].disk;
-        let stored = first.read(crowdfold_events::EventSeq(0), 1).map_err(LedgerError::from)?;
+        let journal = first.open().map_err(LedgerError::from)?;
+        let stored = journal.read(crowdfold_events::EventSeq(0), 1).map_err(LedgerError::from)?;
         let decoded = stored.iter().map(|event| {
             event.decode().map_err(|fault| LedgerError::Event { at: crowdfold_events::EventSeq(0), fault })
         });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::Bytes;
-use crowdfold_events::{Block, Commit, Event, SigningDomain, signing::recover};
+use crowdfold_events::{Block, Commit, Event};
 use crowdfold_execution::decode_transaction;
 use crowdfold_journal::JournalStore;
 
@@ -16,6 +16,7 @@ use crate::{
     node::Snapshot,
     sim::{
         consensus::{Decision, Message, SingleProposer, Step},
+        disk::{Death, Disk},
         faults::FaultKind,
         network::Peer,
     },
@@ -53,15 +54,6 @@ impl World {
             Message::Certificate { batch, signature } => {
                 node.submitter.received(&node.ledger.snapshot().state, batch, signature);
                 self.certify(to);
-            }
-            Message::System(signed) => {
-                let state = &node.ledger.snapshot().state;
-                let digest =
-                    SigningDomain::new(state.genesis().chain_id, state.genesis_hash()).message(&signed.message);
-                if let Ok(sender) = recover(&digest, &signed.signature) {
-                    // Refused means that it waits already or came too late: its sender asks the chain.
-                    node.sequencer.submit_message(sender, digest, signed).unwrap_or_default();
-                }
             }
             message => node.consensus.received(now_ms, from, message),
         }
@@ -260,7 +252,7 @@ impl World {
     /// A block from a validator's journal.
     fn stored(&self, validator: usize, height: u64) -> Option<Block> {
         let at = *self.block_events.get(&height)?;
-        let stored = self.validators[validator].disk.read(at, 1).ok()?;
+        let stored = self.validators[validator].node.as_ref()?.ledger.events(at, 1).ok()?;
         match stored.first()?.decode().ok()? {
             Event::BlockDecided { header, body } => Some(Block { header: *header, body: *body }),
             _ => None,
@@ -282,19 +274,19 @@ impl World {
     }
 
     /// A validator's process dies. It is started again unless it is up to the caller.
-    pub(super) fn crash_validator(&mut self, validator: usize, down_ms: u64) {
+    pub(super) fn crash_validator(&mut self, validator: usize, death: Death, down_ms: u64) {
         let found = &mut self.validators[validator];
         if found.node.take().is_none() {
             return;
         }
         found.life += 1;
         found.wake_ms = u64::MAX;
-        let report = found.disk.crash();
+        let remains = found.disk.die(death);
         found.lies = 0;
-        if report.torn {
+        if remains.is_torn {
             self.counts.add(FaultKind::TornWrite);
         }
-        if report.lost > 0 {
+        if remains.is_lost {
             self.counts.add(FaultKind::LyingDisk);
         }
         self.drop_connections(validator);
@@ -321,16 +313,17 @@ impl World {
     }
 
     /// The ledger of a disk: from what is known of its head, now and then from its events.
-    fn open_ledger(&mut self, disk: &crate::sim::disk::Disk) -> Result<LedgerCore, String> {
-        let head = disk.head().hash;
+    fn open_ledger(&mut self, disk: &Disk) -> Result<LedgerCore, String> {
+        let journal = disk.open().map_err(|fault| fault.to_string())?;
+        let head = journal.head().hash;
         let known = self.memo.snapshot(&head);
         let text = |fault: crate::actors::ledger::LedgerError| fault.to_string();
         match known {
             Some(snapshot) if self.is_fork || !self.memo.is_due() => {
-                LedgerCore::resume(Box::new(disk.clone()), snapshot).map_err(text)
+                LedgerCore::resume(Box::new(journal), snapshot).map_err(text)
             }
             known => {
-                let ledger = LedgerCore::open(&self.genesis.genesis, Box::new(disk.clone())).map_err(text)?;
+                let ledger = LedgerCore::open(&self.genesis.genesis, Box::new(journal)).map_err(text)?;
                 match known {
                     Some(known) if known.state != ledger.snapshot().state => {
                         Err("replay gives another state than the node had".to_owned())

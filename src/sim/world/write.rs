@@ -66,10 +66,18 @@ impl World {
             store.put(&proof)?;
         }
         let mut journal = SledJournal::open(&dir.join("journal"))?;
-        let (mut at, end) = (EventSeq(0), first.disk.head().next);
+        let opened = if first.node.is_some() { None } else { Some(first.disk.open()?) };
+        let read = |from| match (&first.node, &opened) {
+            (Some(node), _) => node.ledger.events(from, STEP),
+            (None, Some(journal)) => journal.read(from, STEP),
+            (None, None) => Ok(Vec::new()),
+        };
+        let head = |node: &super::node::Node| EventSeq(node.ledger.snapshot().event_count());
+        let end = first.node.as_ref().map(head).or_else(|| opened.as_ref().map(|j| j.head().next)).unwrap_or_default();
+        let mut at = EventSeq(0);
         let (mut block, mut frames): (Vec<StoredEvent>, Vec<Frame>) = (Vec::new(), Vec::new());
         while at < end {
-            for stored in first.disk.read(at, STEP)? {
+            for stored in read(at)? {
                 at = at.next();
                 let is_last = matches!(stored.event_type(), TAG_BLOCK_SEALED | TAG_GENESIS_LOADED);
                 block.push(stored);

@@ -281,7 +281,9 @@ mod tests {
             new.truncate(1 + cut % new.len());
             for (a, b) in [(&old, &new), (&new, &old)] {
                 let mut visited = std::collections::BTreeSet::new();
-                a.unshared(b, &mut |index| drop(visited.insert(index)));
+                a.unshared(b, &mut |index| {
+                    visited.insert(index);
+                });
                 let end = a.len().min(b.len());
                 prop_assert!(visited.iter().all(|i| *i < end));
                 prop_assert!((0..end).all(|i| a.get(i) == b.get(i) || visited.contains(&i)));

@@ -1,5 +1,8 @@
 //! Journals that are whole pass the audit; changed ones fail at the right place.
 
-mod chains;
+mod books;
+pub(crate) mod chains;
+mod live;
+mod replayed;
 mod tampered;
 mod whole;

@@ -22,8 +22,8 @@ const ALL: [After; 3] = [After::Left, After::Recomputed, After::Resigned];
 fn audited(world: &World, events: &[StoredEvent], after: After) -> Report {
     let events = match after {
         After::Left => events.to_vec(),
-        After::Recomputed => rehash(world, events, false),
-        After::Resigned => rehash(world, events, true),
+        After::Recomputed => rehash(world.state.genesis_hash(), events, None),
+        After::Resigned => rehash(world.state.genesis_hash(), events, Some(&world.validator)),
     };
     run(world.state.genesis(), &events, Options::default())
 }
@@ -228,10 +228,11 @@ proptest! {
         let at = at.index(events.len());
         let mut changed = events.clone();
         changed[at] = flipped(&changed[at], from_end);
+        let genesis = world.state.genesis_hash();
         let changed = match after {
             After::Left => changed,
-            After::Recomputed => rehash(&world, &changed, false),
-            After::Resigned => rehash(&world, &changed, true),
+            After::Recomputed => rehash(genesis, &changed, None),
+            After::Resigned => rehash(genesis, &changed, Some(&world.validator)),
         };
         // What can be recomputed of a header may be as it was again. A valid header that was signed again is decided.
         prop_assume!(changed[at] != events[at] && !(after != After::Left && events[at].event_type() == 2));

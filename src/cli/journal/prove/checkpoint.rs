@@ -114,7 +114,7 @@ fn digest(reader: &Reader, size: u64) -> Result<(Head, B256), Failure> {
             if at.0 < size {
                 range.push(leaf_hash(event));
             }
-            if at.0 % STEP == 0 {
+            if at.0.is_multiple_of(STEP) {
                 progress.at(at.0, end.next.0);
             }
         };
