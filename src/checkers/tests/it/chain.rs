@@ -9,7 +9,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use crowdfold_checkers::{Checkers, Violation};
 use crowdfold_config::{Allocation, DEMO, Genesis};
 use crowdfold_events::{
-    Address, Commit, CommitSignature, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, work,
+    Address, Commit, CommitSignature, Event, Message, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, work,
 };
 use crowdfold_execution::{
     TransactionKind,
@@ -73,6 +73,10 @@ pub(crate) enum Mood {
 pub(crate) struct Random(u64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -90,6 +94,8 @@ pub(crate) struct Chain {
     pub(crate) state: State,
     pub(crate) checkers: Checkers,
     pub(crate) events: u64,
+    /// The blocks so far.
+    pub(crate) log: Vec<Vec<Event>>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
     replica: State,
     oracle: Oracle,
@@ -176,6 +182,7 @@ impl Chain {
             state,
             checkers,
             events: 1,
+            log: Vec::new(),
             counts: BTreeMap::new(),
             oracle: Oracle::default(),
             validator: Signer::from_bytes(&key(200)).unwrap(),
@@ -245,6 +252,7 @@ impl Chain {
         let header = &outcome.block.header;
         self.commit = commit::sign_commit(&self.validator, &self.state.genesis_hash(), header.height, header.hash());
         self.events += outcome.events.len() as u64;
+        self.log.push(outcome.events);
         self.state = outcome.state;
         let sums = self.checkers.compare_sums(&self.state);
         if !sums.is_empty() {

@@ -2,4 +2,5 @@
 
 mod chain;
 mod green;
+mod others;
 mod planted;
