@@ -11,8 +11,7 @@ use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    known,
-    Address, B256,
+    Address, B256, known,
     message::{Message, MessageBody, SignedMessage},
     wire::Answer,
 };

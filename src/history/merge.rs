@@ -26,7 +26,8 @@ pub(super) fn merge(files: &[Vec<u8>]) -> Option<Vec<u8>> {
     for (of, [of_blocks, of_hashes, of_tasks, of_batches, of_places, of_records]) in &files {
         blocks.extend_from_slice(of_blocks);
         hashes.extend(of_hashes.as_chunks().0);
-        let moved = |pair: &[u8; 12]| Some((*pair.first_chunk::<8>()?, u32::from_le_bytes(*pair.last_chunk()?) + record_base));
+        let moved =
+            |pair: &[u8; 12]| Some((*pair.first_chunk::<8>()?, u32::from_le_bytes(*pair.last_chunk()?) + record_base));
         for pair in of_tasks.as_chunks().0 {
             tasks.push(moved(pair)?);
         }

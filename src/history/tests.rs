@@ -253,8 +253,7 @@ fn volumes_are_merged() {
             assert_eq!(history.item(ItemIndex(2 * n + 1)).unwrap().as_ref(), Some(&expected));
             assert_eq!(history.task(TaskId(11 + 2 * n)).unwrap().as_ref(), Some(&expected));
             assert_eq!(history.task(TaskId(5_000 + 7 * n % 150)).unwrap(), Some(admission(5_000 + 7 * n % 150)));
-            let found: Vec<_> =
-                history.volumes.iter().flat_map(|v| v.places(&hash(height.0 << 16)).unwrap()).collect();
+            let found: Vec<_> = history.volumes.iter().flat_map(|v| v.places(&hash(height.0 << 16)).unwrap()).collect();
             assert_eq!(found, [height]);
             let volume = history.volumes.iter().find(|v| v.first <= height && height <= v.last).unwrap();
             assert_eq!(volume.block(height).unwrap(), (EventSeq(10 * height.0), hash(height.0 << 8)));

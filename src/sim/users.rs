@@ -87,7 +87,15 @@ impl Users {
             Account { wallet, next_nonce, pending: BTreeMap::new() }
         };
         let accounts = wallets.into_iter().map(account).collect();
-        Self { accounts, luck: seed.stream("users", 0), per_block, acknowledged: BTreeMap::new(), sent: 0, spam: 0, repays: true }
+        Self {
+            accounts,
+            luck: seed.stream("users", 0),
+            per_block,
+            acknowledged: BTreeMap::new(),
+            sent: 0,
+            spam: 0,
+            repays: true,
+        }
     }
 
     /// Nobody pays the debts of others any more: attackers keep what they owe.

@@ -271,5 +271,7 @@ fn a_pruned_journal_starts_from_its_snapshot_or_not_at_all() {
     for path in files(&journal_dir.join("snapshots"), ".snap") {
         flip(&path, 1_000);
     }
-    assert!(matches!(open(&world, dir.path()), Err(LedgerError::NoSnapshot { floor }) if floor == report.floor.head.next));
+    assert!(
+        matches!(open(&world, dir.path()), Err(LedgerError::NoSnapshot { floor }) if floor == report.floor.head.next)
+    );
 }

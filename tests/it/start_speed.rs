@@ -133,7 +133,9 @@ fn start_time_by_length_of_the_journal() {
     let every: NonZeroU64 = DEFAULT_SNAPSHOT_EVERY;
     let world = world();
     println!("milliseconds; a start is: open the journal + take the chain up");
-    println!("| events | blocks | full replay | snapshot at the end | snapshot {every} blocks before | write the snapshot | an old block by hash | an unknown hash | snapshot, kB | old blocks, kB |");
+    println!(
+        "| events | blocks | full replay | snapshot at the end | snapshot {every} blocks before | write the snapshot | an old block by hash | an unknown hash | snapshot, kB | old blocks, kB |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for size in sizes.split(',').map(|size| size.trim().parse::<u64>().unwrap()) {
         let dir = tempfile::tempdir().unwrap();

@@ -96,10 +96,7 @@ impl Save {
 
     /// The history that has the old blocks, and how much finished work is in
     /// it; whether there is a snapshot.
-    pub(super) fn finish(
-        self,
-        journal: &mut dyn JournalStore,
-    ) -> (Option<(History, usize)>, Result<(), SavedFault>) {
+    pub(super) fn finish(self, journal: &mut dyn JournalStore) -> (Option<(History, usize)>, Result<(), SavedFault>) {
         let stored = match (self.fault, &self.stored) {
             (Some(fault), _) => Err(fault),
             (None, Some(stored)) => journal.put_snapshot(stored).map_err(SavedFault::from),

@@ -70,9 +70,11 @@ impl Checker for Model {
     fn end(&mut self, end: &End<'_>) -> Result<(), Violation> {
         // The users let go of what is in no block only when a node never took it; that is another rule's.
         let unfinished = self.liveness.as_ref().map(Liveness::unfinished);
-        if let Some((_, tasks, items, batches)) = unfinished.filter(|(_, tasks, items, batches)| tasks + items + batches > 0)
+        if let Some((_, tasks, items, batches)) =
+            unfinished.filter(|(_, tasks, items, batches)| tasks + items + batches > 0)
         {
-            let detail = format!("{tasks} tasks are open, {items} items in no proven batch, {batches} batches uncertified");
+            let detail =
+                format!("{tasks} tasks are open, {items} items in no proven batch, {batches} batches uncertified");
             return Err(Violation { rule: "liveness", validator: None, height: end.healed_at, detail });
         }
         let Some(books) = &self.books else { return Ok(()) };
