@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
-use crowdfold_events::{Block, Event, Height};
+use crowdfold_events::{Block, Commit, Event, EventSeq, Height};
 use crowdfold_journal::AppendFault;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     actors::{ledger::LedgerError, submitter},
+    node::{Committed as Durable, Snapshot},
     sim::{
         consensus::{Decision, Message},
         disk::Death,
@@ -102,27 +103,7 @@ impl World {
 
         let height = committed.snapshot.height();
         let is_first = height > self.tip;
-        if is_first {
-            self.tip = height;
-            self.block_events.insert(height.0, crowdfold_events::EventSeq(before.event_count()));
-            self.sum(&committed.events);
-            self.earnings.block(&committed.events, state);
-        }
-        let seen = Committed {
-            validator,
-            now_ms,
-            is_first,
-            before: &before.state,
-            block: &committed.block,
-            commit: &decision.commit,
-            events: &committed.events,
-            after: state,
-        };
-        for checker in &mut self.checkers {
-            if let Err(violation) = checker.committed(&seen) {
-                self.failure.get_or_insert(violation);
-            }
-        }
+        self.seen(validator, &before, &committed, &decision.commit);
         self.assign(validator, acts);
         self.certify(validator);
         if is_first {
@@ -141,6 +122,53 @@ impl World {
             // The power goes when the disk has lied for a while.
             self.crash_validator(validator, Death::Power { kept: 0 }, DISK_DOWN_MS);
         }
+    }
+
+    /// Shows the checkers a block that a validator has committed.
+    fn seen(&mut self, validator: usize, before: &Snapshot, committed: &Durable, commit: &Commit) {
+        let now_ms = self.now_ms;
+        let height = committed.snapshot.height();
+        let is_first = height > self.tip;
+        if is_first {
+            self.tip = height;
+            self.block_events.insert(height.0, EventSeq(before.event_count()));
+            self.sum(&committed.events);
+            self.earnings.block(&committed.events, &committed.snapshot.state);
+        }
+        self.validators[validator].seen = committed.snapshot.clone();
+        let seen = Committed {
+            validator,
+            now_ms,
+            is_first,
+            before: &before.state,
+            block: &committed.block,
+            commit,
+            events: &committed.events,
+            after: &committed.snapshot.state,
+        };
+        for checker in &mut self.checkers {
+            if let Err(violation) = checker.committed(&seen) {
+                self.failure.get_or_insert(violation);
+            }
+        }
+    }
+
+    /// A validator starts again. A block whose append failed and that is in the journal all the
+    /// same is committed: the checkers see it now. Blocks that are lost will be seen again.
+    pub(super) fn recovered(&mut self, validator: usize) {
+        let found = &self.validators[validator];
+        let (before, Some(node)) = (found.seen.clone(), &found.node) else { return };
+        let (after, commit) = (node.ledger.snapshot().clone(), found.disk.log().decision.map(|d| d.commit));
+        if after.height() <= before.height() {
+            self.validators[validator].seen = after;
+            return;
+        }
+        let outcome = self.memo.outcome(before.state.events_head(), after.state.head());
+        let (Some(outcome), Some(commit)) = (outcome, commit) else {
+            return self.broken("restart", validator, "the journal has more than was decided");
+        };
+        let (block, events) = (Arc::new(outcome.block.clone()), Arc::new(outcome.events.clone()));
+        self.seen(validator, &before, &Durable { block, events, snapshot: after }, &commit);
     }
 
     fn sum(&mut self, events: &[Event]) {

@@ -37,6 +37,8 @@ pub(super) struct Validator {
     pub(super) disk: Disk,
     /// The process; `None` while there is none.
     pub(super) node: Option<Node>,
+    /// The chain after the last block that the checkers saw it commit.
+    pub(super) seen: Arc<Snapshot>,
     /// Counts the processes.
     pub(super) life: u32,
     pub(super) conduct: Conduct,

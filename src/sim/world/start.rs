@@ -103,9 +103,20 @@ impl World {
                 None => LedgerCore::open(&genesis, journal)?,
                 Some(fork) => begin_fork(fork, journal, &disk)?,
             };
-            origin.get_or_insert_with(|| ledger.snapshot().clone());
+            let seen = ledger.snapshot().clone();
+            origin.get_or_insert_with(|| seen.clone());
             let (node, conduct) = (None, Conduct::Honest);
-            made.push(Validator { signer, disk, node, life: 0, conduct, lies: 0, armed: None, wake_ms: u64::MAX });
+            made.push(Validator {
+                signer,
+                disk,
+                node,
+                seen,
+                life: 0,
+                conduct,
+                lies: 0,
+                armed: None,
+                wake_ms: u64::MAX,
+            });
         }
         let Some(origin) = origin else {
             return Err(OptionsError::Range { name: "validators", value: 0, least: 1, most: 64 }.into());

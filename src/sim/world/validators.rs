@@ -309,6 +309,7 @@ impl World {
         let node = Node::new(signer, ledger, Box::new(consensus));
         let found = &mut self.validators[validator];
         found.node = Some(node);
+        self.recovered(validator);
         self.drive(validator);
     }
 
