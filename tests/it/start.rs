@@ -261,7 +261,7 @@ fn a_pruned_journal_starts_from_its_snapshot_or_not_at_all() {
     assert!(full.state.item(ItemIndex(0)).is_none());
 
     let report = crowdfold_journal::prune(&journal_dir, place).unwrap();
-    assert!(report.floor.head.next > EventSeq(1_000), "{report:?}");
+    assert!(report.floor.head.next > EventSeq(500), "{report:?}");
     let core = open(&world, dir.path()).unwrap();
     assert_eq!(core.snapshot().state, full.state);
     assert!(core.snapshot().block(Height(1)).is_none(), "it is gone");
