@@ -66,7 +66,7 @@ impl Checkers {
         notes.same(Check::Header, "segments", books.tip.segments, header.segments);
         notes.same(Check::Items, "items", books.next_item - header.first_item.0, header.items.into());
         notes.same(Check::Items, "post_state_root", books.tip.root, header.post_state_root);
-        if books.tip.height % RECOUNT == 0 {
+        if books.tip.height.is_multiple_of(RECOUNT) {
             notes.0.extend(books.check_sums().0);
         }
         books.tip.head = header.hash();

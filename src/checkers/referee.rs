@@ -75,6 +75,8 @@ pub(crate) enum Step {
 }
 
 /// What a step makes of the event whose turn it is.
+// Turns are made, looked at and dropped one at a time.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Turn {
     /// Nothing has to happen, or other steps took its place.
     Pass,

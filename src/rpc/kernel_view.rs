@@ -239,7 +239,7 @@ impl ChainView for KernelView {
     }
 
     fn suggested_priority_fee(&self) -> u128 {
-        least_price(&self.state()).saturating_sub(self.state().next_base_fee()).max(1)
+        least_price(self.state()).saturating_sub(self.state().next_base_fee()).max(1)
     }
 
     fn item(&self, item: ItemIndex) -> Option<ItemInfo> {
