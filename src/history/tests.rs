@@ -91,7 +91,7 @@ fn contents(first: u64, blocks: u64, finished: Vec<Finished>) -> Contents {
     Contents {
         first: Height(first),
         blocks: (first..first + blocks).map(|h| (EventSeq(10 * h), hash(h << 8))).collect(),
-        transactions: (first..first + blocks).map(|h| (hash(h << 16), Height(h))).collect(),
+        transactions: (first..first + blocks).map(|h| (hash(h << 16 | 1), Height(h))).collect(),
         finished: finished.into_iter().map(Arc::new).collect(),
     }
 }
@@ -114,7 +114,7 @@ fn check_answers(history: &History) {
     history.check().unwrap();
     for (height, volume) in (1..=12).map(|h| (Height(h), &history.volumes[usize::from(h > 5)])) {
         assert_eq!(volume.block(height).unwrap(), (EventSeq(10 * height.0), hash(height.0 << 8)));
-        for name in [hash(height.0 << 8), hash(height.0 << 16)] {
+        for name in [hash(height.0 << 8), hash(height.0 << 16 | 1)] {
             let found: Vec<_> = history.volumes.iter().flat_map(|volume| volume.places(&name).unwrap()).collect();
             assert_eq!(found, [height]);
         }
@@ -253,7 +253,8 @@ fn volumes_are_merged() {
             assert_eq!(history.item(ItemIndex(2 * n + 1)).unwrap().as_ref(), Some(&expected));
             assert_eq!(history.task(TaskId(11 + 2 * n)).unwrap().as_ref(), Some(&expected));
             assert_eq!(history.task(TaskId(5_000 + 7 * n % 150)).unwrap(), Some(admission(5_000 + 7 * n % 150)));
-            let found: Vec<_> = history.volumes.iter().flat_map(|v| v.places(&hash(height.0 << 16)).unwrap()).collect();
+            let found: Vec<_> =
+                history.volumes.iter().flat_map(|v| v.places(&hash(height.0 << 16 | 1)).unwrap()).collect();
             assert_eq!(found, [height]);
             let volume = history.volumes.iter().find(|v| v.first <= height && height <= v.last).unwrap();
             assert_eq!(volume.block(height).unwrap(), (EventSeq(10 * height.0), hash(height.0 << 8)));

@@ -150,6 +150,9 @@ fn the_journal_of_a_world_is_written_as_a_data_directory() {
     assert_eq!(state.height().0, report.blocks);
     assert_eq!(state.events_head(), report.events_head);
     assert_eq!(state.state_root(), report.state_root);
+    let tip = crowdfold::node::tip::read(&out).unwrap().expect("validator 0 has the last block's commit");
+    assert_eq!(tip.head.hash, report.events_head);
+    assert_eq!(state.verify_commit(&tip.commit), Ok(()));
 }
 
 #[test]

@@ -9,7 +9,10 @@ use crowdfold_events::{
 use crowdfold_journal::{Frame, FrameError, JournalError, JournalStore, SledJournal};
 
 use super::World;
-use crate::proofs::{ProofStore, StoreError, write_durably};
+use crate::{
+    node::tip::{TipError, TipKeeper},
+    proofs::{ProofStore, StoreError, write_durably},
+};
 
 /// Events read at a time.
 const STEP: usize = 4_096;
@@ -43,10 +46,14 @@ pub enum WriteError {
     /// The proofs.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The last block's commit.
+    #[error(transparent)]
+    Tip(#[from] TipError),
 }
 
 impl World {
-    /// Writes `genesis.toml`, `journal/` and `proofs/` of validator 0 to a directory that is not there yet.
+    /// Writes `genesis.toml`, `journal/`, `proofs/` and, if it has it, the last block's commit of validator 0 to a
+    /// directory that is not there yet.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -88,6 +95,13 @@ impl World {
             if frames.len() >= FRAMES || at >= end {
                 let expected = journal.head().next;
                 journal.append(&std::mem::take(&mut frames), expected)?;
+            }
+        }
+        if let Some(node) = &first.node {
+            let commit = node.consensus.last_commit();
+            if commit.height == node.ledger.snapshot().height() {
+                TipKeeper::new(dir.to_owned(), self.genesis.hash, first.signer.clone())
+                    .keep(&commit, journal.head())?;
             }
         }
         Ok(())
