@@ -62,10 +62,16 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |_| format!("`{text}` is no range: write 5, 5..9 (both included), 5.. or ..9");
-        let (first, last) = text.split_once("..").unwrap_or((text, text));
-        let first = if first.is_empty() { 0 } else { first.parse().map_err(wrong)? };
-        let last = if last.is_empty() { u64::MAX } else { last.parse().map_err(wrong)? };
+        let number = |part: &str| {
+            part.parse().map_err(|_| format!("`{text}` is no range: write 5, 5..9 (both included), 5.. or ..9"))
+        };
+        let (first, last) = match text.split_once("..") {
+            Some((first, last)) => (
+                if first.is_empty() { 0 } else { number(first)? },
+                if last.is_empty() { u64::MAX } else { number(last)? },
+            ),
+            None => (number(text)?, number(text)?),
+        };
         if first > last { Err(format!("{first} is after {last}")) } else { Ok(Self { first, last }) }
     }
 }
