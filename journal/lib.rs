@@ -36,6 +36,7 @@ mod memory;
 mod merkle_file;
 pub mod merkle_log;
 pub mod merkle_proof;
+mod numbered;
 mod options;
 mod prune;
 mod reader;

@@ -15,7 +15,7 @@
 //! footer depends on the frames alone.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -27,6 +27,7 @@ use crate::{
     Head, JournalError,
     bytes::{Fields, checked, push_checksum},
     error::Damage,
+    numbered,
 };
 
 const MAGIC: [u8; 4] = *b"CFJS";
@@ -52,24 +53,7 @@ pub(crate) fn path(dir: &Path, first: u64) -> PathBuf {
 /// First events of all segments of a directory, ascending, and the names that
 /// are not a segment's.
 pub(crate) fn list(dir: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
-    let folder = folder(dir);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(e) => return Err(JournalError::io("list", &folder)(e)),
-    };
-    let (mut firsts, mut foreign) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let path = entry.map_err(JournalError::io("list", &folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".cfs"));
-        match name.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok()) {
-            Some(first) => firsts.push(first),
-            None => foreign.push(path),
-        }
-    }
-    firsts.sort_unstable();
-    foreign.sort_unstable();
-    Ok((firsts, foreign))
+    numbered::list(&folder(dir), ".cfs")
 }
 
 /// The header of a segment that begins behind `before`.

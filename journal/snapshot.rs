@@ -10,7 +10,7 @@
 //! be read, or that names another chain, is passed over for the one before it.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     bytes::{Fields, checked, push_checksum},
     catalog::Catalog,
     error::Damage,
-    floor,
+    floor, numbered,
 };
 
 const MAGIC: [u8; 4] = *b"CFJP";
@@ -93,24 +93,7 @@ pub(crate) fn path(dir: &Path, next: u64) -> PathBuf {
 
 /// Places of all snapshots, ascending, and the names that are not a snapshot's.
 pub(crate) fn list(dir: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
-    let folder = folder(dir);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(e) => return Err(JournalError::io("list", &folder)(e)),
-    };
-    let (mut places, mut foreign) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let path = entry.map_err(JournalError::io("list", &folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".snap"));
-        match name.filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok()) {
-            Some(next) => places.push(next),
-            None => foreign.push(path),
-        }
-    }
-    places.sort_unstable();
-    foreign.sort_unstable();
-    Ok((places, foreign))
+    numbered::list(&folder(dir), ".snap")
 }
 
 fn read(dir: &Path, next: u64) -> Result<Snapshot, JournalError> {

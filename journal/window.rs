@@ -20,14 +20,13 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use crowdfold_events::EventSeq;
 
-use crate::{Disk, Head, JournalError, error::Damage, frame::RawFrame};
+use crate::{Disk, Head, JournalError, error::Damage, frame::RawFrame, numbered};
 
 /// The folder of the windows.
 pub(crate) fn folder(dir: &Path) -> PathBuf {
@@ -41,24 +40,7 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
 
 /// Numbers of all windows, ascending, and the names that are not a window's.
 pub(crate) fn list(dir: &Path) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
-    let folder = folder(dir);
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-        Err(e) => return Err(JournalError::io("list", &folder)(e)),
-    };
-    let (mut numbers, mut foreign) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let path = entry.map_err(JournalError::io("list", &folder))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.len() == 20);
-        match name.and_then(|name| name.parse().ok()) {
-            Some(number) => numbers.push(number),
-            None => foreign.push(path),
-        }
-    }
-    numbers.sort_unstable();
-    foreign.sort_unstable();
-    Ok((numbers, foreign))
+    numbered::list(&folder(dir), "")
 }
 
 /// A database that this process created and writes.

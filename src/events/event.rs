@@ -314,3 +314,26 @@ pub enum Event {
         market_root: B256,
     },
 }
+
+impl Event {
+    /// The task that the event is about, if it is about one.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::TaskOpened { task, .. }
+            | Self::TaskAssigned { task, .. }
+            | Self::TaskHandedBack { task, .. }
+            | Self::ProofAccepted { task, .. }
+            | Self::AggregateAccepted { task, .. }
+            | Self::AssignmentTimedOut { task, .. }
+            | Self::PenaltyCharged { task, .. }
+            | Self::PenaltyRefunded { task, .. }
+            | Self::BountyBumped { task, .. }
+            | Self::TaskQuarantined { task, .. }
+            | Self::RewardAccrued { task, .. }
+            | Self::AdmissionPassed { task, .. }
+            | Self::AdmissionLapsed { task, .. } => Some(*task),
+            _ => None,
+        }
+    }
+}

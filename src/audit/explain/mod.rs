@@ -135,7 +135,7 @@ impl Teller {
     /// Whether an event belongs to the story; widens the story by what follows from it.
     fn concerns(&mut self, event: &Event) -> bool {
         match self.subject {
-            Subject::Task(task) => task_of(event) == Some(task),
+            Subject::Task(task) => event.task() == Some(task),
             Subject::Plugin(address) => names(event, &address),
             Subject::Transaction(hash) => self.follows(event, &hash),
         }
@@ -160,7 +160,7 @@ impl Teller {
                 is_in
             }
             Event::BatchProven { batch, .. } | Event::BatchCertified { batch, .. } => Some(*batch) == self.batch,
-            _ => task_of(event).is_some_and(|task| self.tasks.contains(&task)),
+            _ => event.task().is_some_and(|task| self.tasks.contains(&task)),
         }
     }
 
@@ -176,26 +176,6 @@ impl Teller {
             amounts: words::amounts(event, self.subject),
             draw_holds,
         });
-    }
-}
-
-/// The task that an event is about.
-fn task_of(event: &Event) -> Option<TaskId> {
-    match event {
-        Event::TaskOpened { task, .. }
-        | Event::TaskAssigned { task, .. }
-        | Event::TaskHandedBack { task, .. }
-        | Event::ProofAccepted { task, .. }
-        | Event::AggregateAccepted { task, .. }
-        | Event::AssignmentTimedOut { task, .. }
-        | Event::PenaltyCharged { task, .. }
-        | Event::PenaltyRefunded { task, .. }
-        | Event::BountyBumped { task, .. }
-        | Event::TaskQuarantined { task, .. }
-        | Event::RewardAccrued { task, .. }
-        | Event::AdmissionPassed { task, .. }
-        | Event::AdmissionLapsed { task, .. } => Some(*task),
-        _ => None,
     }
 }
 

@@ -147,7 +147,7 @@ impl Filter {
             && args.seq.is_none_or(|span| span.holds(shown.seq.0))
             && args.since.is_none_or(|time| shown.time_ms >= time)
             && args.until.is_none_or(|time| shown.time_ms <= time)
-            && args.task.is_none_or(|task| shown.event.and_then(task_of) == Some(TaskId(task)));
+            && args.task.is_none_or(|task| shown.event.and_then(Event::task) == Some(TaskId(task)));
         is_of_transaction && fits && args.account.is_none_or(|account| names(shown, &account))
     }
 
@@ -169,28 +169,8 @@ impl Filter {
                 }
                 is_its
             }
-            event => task_of(event).is_some_and(|task| self.tasks.contains(&task)),
+            event => event.task().is_some_and(|task| self.tasks.contains(&task)),
         }
-    }
-}
-
-/// The task that an event is about.
-fn task_of(event: &Event) -> Option<TaskId> {
-    match event {
-        Event::AdmissionPassed { task, .. }
-        | Event::AdmissionLapsed { task, .. }
-        | Event::TaskOpened { task, .. }
-        | Event::TaskAssigned { task, .. }
-        | Event::TaskHandedBack { task, .. }
-        | Event::ProofAccepted { task, .. }
-        | Event::AggregateAccepted { task, .. }
-        | Event::AssignmentTimedOut { task, .. }
-        | Event::PenaltyCharged { task, .. }
-        | Event::PenaltyRefunded { task, .. }
-        | Event::BountyBumped { task, .. }
-        | Event::TaskQuarantined { task, .. }
-        | Event::RewardAccrued { task, .. } => Some(*task),
-        _ => None,
     }
 }
 
