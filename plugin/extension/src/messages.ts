@@ -119,6 +119,8 @@ export interface Account {
 export interface Settings {
   /** Tried in turn; ws:// or wss://. */
   nodes: string[];
+  /** Genesis hash that nodes must show; null: the first node's word is kept (and then stands here). */
+  chain: string | null;
   /** 1 … hardware threads. */
   threads: number;
   /** Megabytes that proving may use. */
