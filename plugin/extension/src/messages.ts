@@ -66,6 +66,9 @@ export interface Running {
 /** How an offer ended. */
 export type JobResult = "accepted" | "timed-out" | "handed-back" | "proven-by-other" | "open";
 
+/** Why a penalty was taken: the deadline and its grace passed, or the task was handed back. */
+export type PenaltyReason = "timed-out" | "handed-back";
+
 /** One job of the history, newest first. */
 export interface Job {
   task: string;
@@ -81,8 +84,10 @@ export interface Job {
   /** What was paid, and how much of it went to repay debt. */
   reward: string | null;
   to_debt: string | null;
-  /** A penalty and why: words for the user. */
-  penalty: { amount: string; reason: string } | null;
+  /** What was taken for it and why. */
+  penalty: { amount: string; reason: PenaltyReason } | null;
+  /** Part of the penalty that came back because nobody could prove the task. */
+  refunded: string | null;
   /** Why it was handed back, if it was. */
   handed_back: "too-slow" | "too-many" | "pausing" | "failed" | null;
   /** Last block for the proof. */
@@ -108,12 +113,15 @@ export interface Day {
 export interface Account {
   /** Accrued less debt; negative when in debt. */
   holding: string;
-  /** Part that stays as bond. */
+  /** Part of what is accrued that stays while the plugin is active; the holding may still be below it. */
   bond: string;
   /** Settled balance, spendable in any wallet. */
   balance: string;
   slots: number;
+  /** Valid proofs since the last failure. */
   consecutive_valid: number;
+  /** Valid proofs in a row with which the next slot comes; null when none does. */
+  next_slot_at: number | null;
   standing: Standing;
 }
 
