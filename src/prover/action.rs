@@ -4,7 +4,7 @@ use alloy_primitives::Bytes;
 use crowdfold_events::{
     Address, B256, Height, TaskId,
     event::TaskKind,
-    wire::{CloseReason, Code, Notice, Standing},
+    wire::{Account, CloseReason, Code, Happened, Notice, Standing},
 };
 
 use crate::jobs::WorkError;
@@ -111,6 +111,14 @@ pub enum ProverEvent {
     Notice {
         height: Height,
         notice: Notice,
+    },
+    /// What the chain holds of the plugin; replaces what was told before.
+    Account {
+        account: Account,
+    },
+    /// What happened before this session; an earlier one may have told it.
+    Recent {
+        happened: Vec<Happened>,
     },
     /// The node broke the protocol; the prover reconnects.
     NodeFault {

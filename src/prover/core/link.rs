@@ -194,6 +194,13 @@ impl ProverCore {
                 let fetched = self.fetches.refused(now_ms, digest, code);
                 self.fetched(fetched);
             }
+            NodeFrame::Account { account } => {
+                self.standing = account.standing;
+                self.actions.push(Action::Event(ProverEvent::Account { account }));
+            }
+            NodeFrame::Recent { happened } => {
+                self.actions.push(Action::Event(ProverEvent::Recent { happened }));
+            }
             NodeFrame::Ack {} => {}
             NodeFrame::Welcome { .. } | NodeFrame::LoggedIn { .. } | NodeFrame::Goodbye { .. } => {
                 self.node_fault(now_ms, "a frame that does not belong here");

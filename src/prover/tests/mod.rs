@@ -73,6 +73,7 @@ fn offer(task: u64, deadline: u64) -> NodeFrame {
             assigned: Height(10),
             deadline: Height(deadline),
             package: Package::Inline { bytes: Bytes::from_static(b"input") },
+            draw: None,
         },
     }
 }
