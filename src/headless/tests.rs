@@ -78,6 +78,7 @@ impl FakeNode {
             assigned: Height(10),
             deadline: Height(1_000),
             package: Package::Fetch { digest: keccak256(package()), length: package().len() as u32 },
+            draw: None,
         }
     }
 }
