@@ -1,1 +1,4 @@
-export {};
+/** Entry point of the options page. */
+import { startOptions } from "./options/app";
+
+startOptions();

@@ -1,1 +1,4 @@
-export {};
+/** Entry point of the popup. */
+import { startPopup } from "./popup/app";
+
+startPopup();
