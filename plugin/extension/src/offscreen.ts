@@ -4,11 +4,14 @@ import { Clock } from "./clock";
 import { Engine } from "./engine";
 import type { SocketLike, Timers } from "./link";
 import { memoryFor } from "./memory";
-import type { Hello, IdleState, ToServiceWorker } from "./messages";
+import type { Hello, IdleState, ToServiceWorker, View } from "./messages";
 import { Ports } from "./ports";
 import type { WorkerLike } from "./prover";
 import { addressed, isOwn } from "./sender";
+import { Saved } from "./saved";
 import { Store } from "./store";
+import { TroubleError, troubleOf } from "./trouble";
+import { makeView } from "./view";
 import { type Door, importDoor, wasmUrl } from "./wasm";
 
 /** Memory for the state machine's own instance, in megabytes: it holds a key while that is fetched, and proofs. */
@@ -52,23 +55,37 @@ async function watchBattery(engine: Engine): Promise<void> {
   tell();
 }
 
+const hardwareThreads = Math.max(1, navigator.hardwareConcurrency);
+const wallMs = (): number => Date.now();
+const root = chrome.runtime.getURL("");
+const id = chrome.runtime.id;
+const store = new Store(indexedDB, "crowdfold");
+
+let engine: Engine | null = null;
+/** Shown instead of the engine's views when it cannot be had. */
+let failed: View | null = null;
+
+const ports = new Ports({
+  id,
+  root,
+  hardwareThreads,
+  wallMs,
+  command: (command) => {
+    if (engine === null) throw new TroubleError("prover-failed", "the extension has not started yet");
+    return engine.command(command);
+  },
+  onOpen: () => {
+    if (failed !== null) ports.publish(failed);
+    engine?.watch();
+  },
+  onClose: () => engine?.unwatch(),
+});
+
 async function main(): Promise<void> {
-  const hardwareThreads = Math.max(1, navigator.hardwareConcurrency);
-  const wallMs = (): number => Date.now();
-  const root = chrome.runtime.getURL("");
-  const id = chrome.runtime.id;
-  const ports: Ports = new Ports({
-    id,
-    root,
-    hardwareThreads,
-    wallMs,
-    command: (command) => engine.command(command),
-    onOpen: () => engine.watch(),
-    onClose: () => engine.unwatch(),
-  });
-  const engine: Engine = new Engine({
-    door: await loadDoor(),
-    store: new Store(indexedDB, "crowdfold"),
+  const door = await loadDoor();
+  const started = new Engine({
+    door,
+    store,
     crypto,
     clock: new Clock(wallMs, () => performance.now()),
     timers,
@@ -80,20 +97,45 @@ async function main(): Promise<void> {
     tellServiceWorker,
     publish: (view) => ports.publish(view),
   });
-  chrome.runtime.onConnect.addListener((port) => ports.accept(port));
-  chrome.runtime.onMessage.addListener((message: unknown, sender, answer) => {
-    const fields = isOwn(sender, id, root) ? addressed(message, "engine") : null;
-    if (fields?.["type"] === "ping") answer(true);
-    if (fields?.["type"] === "idle-state") engine.setIdle(fields["state"] as IdleState);
-  });
-  addEventListener("online", () => engine.network(true));
-  addEventListener("offline", () => engine.network(false));
-  await engine.start(await sayHello());
-  await watchBattery(engine);
+  await started.start(await sayHello());
+  engine = started;
+  for (let watchers = ports.count; watchers > 0; watchers -= 1) started.watch();
+  addEventListener("online", () => started.network(true));
+  addEventListener("offline", () => started.network(false));
+  await watchBattery(started);
 }
+
+function fail(error: unknown): void {
+  const hasThreads = crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
+  const saved = new Saved(store, hardwareThreads, wallMs, () => undefined);
+  failed = makeView({
+    saved,
+    isUnlocked: false,
+    core: null,
+    node: null,
+    idle: "fault",
+    account: null,
+    prover: "broken",
+    keys: "none",
+    memory_bytes: null,
+    progress: null,
+    trouble: troubleOf(error, hasThreads ? "prover-failed" : "no-threads", wallMs()),
+    hardware_threads: hardwareThreads,
+    wall_ms: wallMs(),
+  });
+  ports.publish(failed);
+}
+
+// Listeners first: whoever asks while the module loads waits for its answer instead of finding nobody.
+chrome.runtime.onConnect.addListener((port) => ports.accept(port));
+chrome.runtime.onMessage.addListener((message: unknown, sender, answer) => {
+  const fields = isOwn(sender, id, root) ? addressed(message, "engine") : null;
+  if (fields?.["type"] === "ping") answer(true);
+  if (fields?.["type"] === "idle-state") engine?.setIdle(fields["state"] as IdleState);
+});
 
 // Only one engine may hold the key's session; another document waits until this one is gone.
 void navigator.locks.request("engine", async () => {
-  await main();
+  await main().catch(fail);
   await new Promise(() => undefined);
 });

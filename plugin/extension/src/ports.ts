@@ -30,6 +30,10 @@ export class Ports {
 
   constructor(private readonly options: PortsOptions) {}
 
+  get count(): number {
+    return this.#open.size;
+  }
+
   accept(port: PortLike): void {
     const { id, root } = this.options;
     if (port.name !== "ui") return;
