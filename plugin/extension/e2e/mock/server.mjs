@@ -23,6 +23,7 @@ export async function serveMock(root, port = 0) {
   const body = async (path) => {
     if (path === "/") return index(STATE_NAMES);
     if (path === "/mock.js") return mock;
+    if (path === "/favicon.ico") return "";
     const file = await readFile(join(pages, normalize(path)));
     return path.endsWith(".html") ? file.toString().replace("<script", '<script src="mock.js"></script>\n    <script') : file;
   };
