@@ -19,8 +19,8 @@ const SILENT_LOOKS_PROVING = 12;
 const SILENT_LOOKS_PREPARING = 60;
 /** Crashes without a proof in between after which the prover is given up. */
 const CRASHES_MAX = 3;
-/** Looks that a cancelled proof gets to end by itself. */
-const CANCEL_LOOKS = 6;
+/** Looks that a cancelled proof gets to end by itself: its longest stage cannot be interrupted. */
+const CANCEL_LOOKS = 2;
 
 /** As much of a Worker as is used. */
 export interface WorkerLike {
@@ -51,6 +51,8 @@ interface Current {
   job: ProveJob | SolveJob;
   cancel: SharedArrayBuffer;
   isCancelled: boolean;
+  /** Looks since it was cancelled. */
+  cancelLooks: number;
 }
 
 export interface ProverSettings {
@@ -190,7 +192,6 @@ export class ProverClient {
   #flag(current: Current): void {
     Atomics.store(new Int32Array(current.cancel), 0, 1);
     current.isCancelled = true;
-    this.#silentLooks = 0;
   }
 
   #become(state: ProverState): void {
@@ -287,7 +288,7 @@ export class ProverClient {
     const [job] = index < 0 ? [] : this.#queue.splice(index, 1);
     if (job === undefined) return;
     const cancel = new SharedArrayBuffer(4);
-    this.#current = { job, cancel, isCancelled: false };
+    this.#current = { job, cancel, isCancelled: false, cancelLooks: 0 };
     this.#silentLooks = 0;
     this.#worker.postMessage({ ...job, cancel }, []);
     this.options.onChange();
@@ -305,6 +306,17 @@ export class ProverClient {
     if (current?.job.type === "solve" && !isBroken) this.#queue.unshift(current.job);
     if (isBroken) this.#failQueue(detail);
     this.options.onTrouble(code, detail);
+    this.options.onChange();
+    if (this.#queue.length > 0) this.want();
+  }
+
+  /** Ends the worker with the proof that nobody wants, so that it takes no more of the machine. */
+  #abandon(): void {
+    const job = this.#current?.job;
+    this.#current = null;
+    this.#end();
+    this.#state = "off";
+    if (job?.type === "prove") this.options.onFailed(job.task, job.attempt, "cancelled", "given up");
     this.options.onChange();
     if (this.#queue.length > 0) this.want();
   }
@@ -340,6 +352,10 @@ export class ProverClient {
     this.#silentLooks = 0;
     const look = (): void => {
       this.#silentLooks += 1;
+      if (this.#current?.isCancelled === true) {
+        this.#current.cancelLooks += 1;
+        if (this.#current.cancelLooks > CANCEL_LOOKS) return this.#abandon();
+      }
       const patience = this.#patience();
       if (patience !== null && this.#silentLooks > patience) {
         return this.#crashed("prover-failed", "the prover does not answer");
@@ -350,9 +366,7 @@ export class ProverClient {
   }
 
   #patience(): number | null {
-    if (this.#current?.job.type === "prove") {
-      return this.#current.isCancelled ? CANCEL_LOOKS : SILENT_LOOKS_PROVING;
-    }
+    if (this.#current?.job.type === "prove") return SILENT_LOOKS_PROVING;
     if (this.#current !== null) return null;
     // Once it is loaded it speaks only when it works.
     return this.#isStarted && this.#state !== "preparing" ? null : SILENT_LOOKS_PREPARING;
