@@ -81,7 +81,7 @@ function world() {
     },
     notifications: { create: async (id: string, o: { title: string }) => void state.notes.push([id, o.title]) },
   };
-  const background = new Background(browser as unknown as BrowserLike, () => Promise.resolve());
+  const background = new Background(browser as unknown as BrowserLike, () => settle());
   const emit = (name: string, ...args: unknown[]): unknown[] =>
     (listeners.get(name) ?? []).map((listener) => (listener as (...a: unknown[]) => unknown)(...args));
   const ask = (message: unknown, sender: Sender = own): Promise<unknown> | undefined => {
@@ -128,6 +128,7 @@ test("start of browser, installation, alarm and a popup revive the engine", asyn
     background.listen();
     emit(event, argument);
     await settle();
+    await settle();
     assert.equal(state.documents, 1, event);
   }
 });
@@ -145,7 +146,7 @@ test("an engine that answers is left alone, one that hangs is made again", async
   await background.revive();
   assert.equal(state.closed, 0);
   state.answersPing = false;
-  await background.revive();
+  await Promise.all([background.revive(), background.revive()]);
   assert.equal(state.closed, 1);
   assert.equal(state.created, 2);
   assert.equal(state.documents, 1);
