@@ -181,7 +181,7 @@ export class ProverClient {
     }
   }
 
-  /** Gives a proof up; `onFailed` says when, unless it had not begun. */
+  /** Gives a proof up: nothing more is said of it, since the same work may be asked for anew meanwhile. */
   cancel(task: string, attempt: number): void {
     const isIt = (job: ProveJob | SolveJob): boolean =>
       job.type === "prove" && job.task === task && job.attempt === attempt;
@@ -250,18 +250,16 @@ export class ProverClient {
         this.#become("ready");
         return this.#next();
       case "progress":
-        if (this.#isCurrent(message)) this.options.onProgress(message);
+        if (this.#isCurrent(message) && this.#current?.isCancelled === false) this.options.onProgress(message);
         return;
       case "proven":
         if (!this.#isCurrent(message)) return;
         this.#crashes = 0;
-        this.#current = null;
-        this.options.onProven(message);
+        if (!this.#done()) this.options.onProven(message);
         return this.#next();
       case "failed":
         if (!this.#isCurrent(message)) return;
-        this.#current = null;
-        this.options.onFailed(message.task, message.attempt, message.kind, message.detail);
+        if (!this.#done()) this.options.onFailed(message.task, message.attempt, message.kind, message.detail);
         return this.#next();
       case "solved":
         if (this.#current?.job.type !== "solve" || this.#current.job.height !== message.height) return;
@@ -271,6 +269,13 @@ export class ProverClient {
       case "unusable":
         return this.#crashed(message.code, message.detail);
     }
+  }
+
+  /** Ends the job that runs; whether it had been cancelled. */
+  #done(): boolean {
+    const isCancelled = this.#current?.isCancelled ?? true;
+    this.#current = null;
+    return isCancelled;
   }
 
   #isCurrent(message: { task: string; attempt: number }): boolean {
@@ -312,18 +317,16 @@ export class ProverClient {
 
   /** Ends the worker with the proof that nobody wants, so that it takes no more of the machine. */
   #abandon(): void {
-    const job = this.#current?.job;
     this.#current = null;
     this.#end();
     this.#state = "off";
-    if (job?.type === "prove") this.options.onFailed(job.task, job.attempt, "cancelled", "given up");
     this.options.onChange();
     if (this.#queue.length > 0) this.want();
   }
 
   #again(job: ProveJob, isCancelled: boolean, isBroken: boolean, detail: string): void {
     const id = `${job.task} ${job.attempt}`;
-    if (isCancelled) return this.options.onFailed(job.task, job.attempt, "cancelled", detail);
+    if (isCancelled) return;
     if (isBroken || this.#retried.has(id)) return this.options.onFailed(job.task, job.attempt, "failed", detail);
     this.#retried.add(id);
     this.#queue.unshift(job);
