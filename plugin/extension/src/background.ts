@@ -66,6 +66,7 @@ export interface BrowserLike {
 
 export class Background {
   #creating: Promise<boolean> | null = null;
+  #reviving: Promise<void> | null = null;
 
   constructor(
     private readonly browser: BrowserLike,
@@ -97,7 +98,14 @@ export class Background {
   }
 
   /** Sees to it that the alarm is set, the document exists and the engine in it answers. */
-  async revive(): Promise<void> {
+  revive(): Promise<void> {
+    this.#reviving ??= this.#revive().finally(() => {
+      this.#reviving = null;
+    });
+    return this.#reviving;
+  }
+
+  async #revive(): Promise<void> {
     const { alarms, offscreen } = this.browser;
     if ((await alarms.get(ALARM)) === undefined) await alarms.create(ALARM, { periodInMinutes: 0.5 });
     const isNew = await this.ensureDocument();

@@ -1,16 +1,10 @@
 /** Keeps the books: what the core tells becomes history, account and news for the user. */
 
 import { dayOf, type Happening, reduce, type HistoryEvent } from "./history";
-import type { Account, Settings } from "./messages";
+import type { Account } from "./messages";
+import type { News } from "./news";
 import type { Saved } from "./saved";
 import type { CoreAccount, CoreEvent, Notice } from "./wasm";
-
-/** Something that the user may be told outside of the popup. */
-export interface News {
-  kind: keyof Settings["notifications"];
-  title: string;
-  message: string;
-}
 
 /** Rewards within this time are told together, in milliseconds. */
 const REWARD_NEWS_MS = 10 * 60_000;

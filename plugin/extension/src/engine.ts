@@ -5,21 +5,22 @@
  * and what is proven the prover's. Whatever fails becomes a `Trouble` for the user.
  */
 
-import { Books, type News } from "./books";
+import { Books } from "./books";
 import type { Clock } from "./clock";
 import { Commands } from "./commands";
 import { dayOf } from "./history";
 import { fromHex, toHex } from "./hex";
-import { isKept, loadKey } from "./keys";
+import { KeySource } from "./key-source";
 import type { SocketLike, Timers } from "./link";
 import type { Command, Hello, IdleReason, IdleState, Settings, ToServiceWorker, Trouble, View } from "./messages";
 import { badgeOf } from "./badge";
+import { Newsroom } from "./news";
 import { judge, type Verdict, waitingFor } from "./policy";
 import { ProverClient, type WorkerLike } from "./prover";
 import { Saved } from "./saved";
 import { PROOF_AGE_MS_MAX, Session } from "./session";
 import type { Store } from "./store";
-import { TroubleError, troubleOf } from "./trouble";
+import { TroubleError } from "./trouble";
 import { connectionState, type Known, makeView, Throttle } from "./view";
 import type { CoreEvent, Door, Outcome } from "./wasm";
 import { parseRecord, type Unlocked } from "./wallet";
@@ -30,7 +31,7 @@ const LOOK_MS = 5_000;
 const VIEW_MS = { watched: 250, unwatched: 2_000 };
 /** Time without work after which the prover's memory is given back. */
 const UNLOAD_MS = 120_000;
-/** Time between two attempts to get keys or a session that were refused. */
+/** Time between two attempts at what was refused. */
 const AGAIN_MS = 30_000;
 /** Time for leaving in peace, before everything is handed back. */
 const LEAVE_MS = 180_000;
@@ -60,6 +61,8 @@ export class Engine {
   readonly #commands: Commands;
   readonly #prover: ProverClient;
   readonly #books: Books;
+  readonly #keys: KeySource;
+  readonly #news: Newsroom;
   readonly #throttle: Throttle;
   readonly saved: Saved;
   isLoaded = false;
@@ -75,11 +78,7 @@ export class Engine {
   #proverState: Known["prover"] = "off";
   #isOutOfMemory = false;
   #isFaulty = false;
-  #isKeyKept = false;
-  #keys: Known["keys"] = "none";
-  #keysAtMs = 0;
   #progress: Known["progress"] = null;
-  #trouble: Trouble | null = null;
   #workedAtMs = 0;
   #trafficAtMs = 0;
   #watchers = 0;
@@ -89,13 +88,29 @@ export class Engine {
     const { store, clock, timers, hardwareThreads } = options;
     this.#options = options;
     const wall = (): number => clock.wall();
-    this.saved = new Saved(store, hardwareThreads, wall, (error) => this.#fail(error, "storage-corrupt"));
-    this.#books = new Books(this.saved, wall, (news) => this.#tellNews(news));
+    const allowed = (): Settings["notifications"] => this.saved.settings.notifications;
+    const storeTrouble = (error: unknown): void => this.#news.fail(error, "storage-corrupt");
+    this.#news = new Newsroom(allowed, wall, options.tellServiceWorker, () => this.#changed());
+    this.saved = new Saved(store, hardwareThreads, wall, storeTrouble);
+    this.#books = new Books(this.saved, wall, (news) => this.#news.tell(news));
+    this.#keys = new KeySource({
+      door: options.door,
+      store,
+      clock,
+      chain: () => this.#chain(),
+      fetch: () => {
+        const session = this.#session;
+        return session === null ? null : (digest) => session.fetch(digest);
+      },
+      onRefused: (error) => this.#keysRefused(error),
+      onStoreTrouble: storeTrouble,
+      onChange: () => this.#changed(),
+    });
     this.#prover = new ProverClient(
       {
         spawn: options.spawn,
         timers,
-        keys: () => this.#loadKeys(),
+        keys: () => this.#keys.load(),
         onProgress: (message) => {
           const { task, attempt, stage, permille } = message;
           const isSame = this.#progress?.task === task && this.#progress.attempt === attempt;
@@ -107,7 +122,7 @@ export class Engine {
         onProven: (message) => {
           this.#progress = null;
           this.#books.proved(message.task, message.attempt, message.ms);
-          this.#clear("prover-failed", "out-of-memory");
+          this.#news.clear("prover-failed", "out-of-memory");
           void this.#session?.proven(message);
         },
         onFailed: (task, attempt, kind, detail) => {
@@ -130,7 +145,7 @@ export class Engine {
       retry: () => this.#retry(),
       setSettings: (settings) => this.#setSettings(settings),
       dismissTrouble: () => {
-        this.#trouble = null;
+        this.#news.trouble = null;
         this.#retry();
       },
       tellServiceWorker: options.tellServiceWorker,
@@ -155,7 +170,7 @@ export class Engine {
       if (this.saved.wallet === null && copy !== null) await this.saved.setWallet(copy);
       this.isLoaded = true;
     } catch (error) {
-      this.#fail(error, "storage-corrupt");
+      this.#news.fail(error, "storage-corrupt");
       this.#options.timers.set(() => void this.#load(hello), AGAIN_MS);
       return;
     }
@@ -168,9 +183,9 @@ export class Engine {
       this.#options.tellServiceWorker({ to: "service-worker", type: "keep-wallet", wallet });
     }
     this.#prover.configure(this.saved.settings);
-    if (pin !== null) this.#isKeyKept = await isKept(pin, store, door).catch(() => false);
+    await this.#keys.look(pin);
     store.deleteProofsBefore(clock.wall() - PROOF_AGE_MS_MAX).catch((error: unknown) => {
-      this.#fail(error, "storage-corrupt");
+      this.#news.fail(error, "storage-corrupt");
     });
     this.evaluate();
   }
@@ -201,7 +216,7 @@ export class Engine {
 
   /** The browser says that the network went or came. */
   network(isOnline: boolean): void {
-    if (isOnline) this.#session?.link.tick();
+    if (isOnline) this.#session?.link.online();
     else this.#session?.link.offline();
   }
 
@@ -217,7 +232,7 @@ export class Engine {
     const now = clock.now();
     this.#saveTraffic(now);
     this.#verdict = this.#judge();
-    const mayWork = this.#verdict.work && (this.#prover.state === "ready" || this.#isKeyKept);
+    const mayWork = this.#verdict.work && (this.#prover.state === "ready" || this.#keys.isKept);
     const session = this.#session;
     if (session !== null && (session.isLeaving || !this.#verdict.online || this.#sessionKey !== this.#key)) {
       this.#leave(session, now);
@@ -252,12 +267,13 @@ export class Engine {
     const { door, store, clock, timers, dial, agent, crypto } = this.#options;
     const { settings, pin, speed } = this.saved;
     const nodes = settings.nodes.map((_, i, all) => all[(i + this.#firstNode) % all.length] ?? "");
-    const params_digest = pin?.genesis_hash === settings.chain ? pin.params_digest : null;
+    const known = pin?.genesis_hash === settings.chain ? pin : null;
+    const { params_digest = null, chain_id = null } = known ?? {};
     const [seed = 1n] = crypto.getRandomValues(new BigUint64Array(1));
     const config = {
       agent,
       lanes: 1,
-      expected: settings.chain === null ? null : { genesis_hash: settings.chain, params_digest },
+      expected: settings.chain === null ? null : { genesis_hash: settings.chain, params_digest, chain_id },
       // With fewer threads than it was measured it is slower; with more it may be no faster.
       ms_per_segment:
         speed === null ? null : Math.ceil(speed.ms_per_segment * Math.max(1, speed.threads / settings.threads)),
@@ -279,8 +295,8 @@ export class Engine {
           prover: this.#prover,
           onEvent: (event) => this.#hear(event),
           onBytes: (bytes) => this.#count(bytes),
-          onFault: (detail) => this.#fail(new TroubleError("node-fault", detail), "node-fault"),
-          onStoreTrouble: (error) => this.#fail(error, "storage-corrupt"),
+          onFault: (detail) => this.#news.fail(new TroubleError("node-fault", detail), "node-fault"),
+          onStoreTrouble: (error) => this.#news.fail(error, "storage-corrupt"),
           onChange: () => this.#changed(),
           onEnd: (outcome) => this.#ended(outcome),
         },
@@ -288,7 +304,7 @@ export class Engine {
       );
     } catch (error) {
       this.#isFaulty = true;
-      return this.#fail(error, "bad-settings");
+      return this.#news.fail(error, "bad-settings");
     }
     this.#sessionKey = key;
     this.#session.start();
@@ -308,13 +324,18 @@ export class Engine {
     this.#session = null;
     this.#sessionKey = null;
     this.#progress = null;
-    if (outcome.type === "refused") {
+    if (outcome.type !== "stopped") {
       this.#firstNode += 1;
       this.#sessionAtMs = clock.now() + AGAIN_MS;
+    }
+    if (outcome.type === "wrong-chain") {
+      this.#news.fail(new TroubleError("wrong-chain", "the nodes do not serve the same chain"), "wrong-chain");
+    }
+    if (outcome.type === "refused") {
       const { number, text } = outcome.code;
       // Two browsers with one key would take the session from each other for ever; with one node, nothing changes.
       this.#isFaulty = number === SUPERSEDED || this.saved.settings.nodes.length === 1;
-      this.#fail(new TroubleError(number === VERSION_UNSUPPORTED ? "too-old" : "refused", text), "refused");
+      this.#news.fail(new TroubleError(number === VERSION_UNSUPPORTED ? "too-old" : "refused", text), "refused");
     }
     timers.set(() => this.evaluate(), 0);
   }
@@ -324,7 +345,7 @@ export class Engine {
     const isWanted = this.#verdict.work && (this.#chain() !== null || this.#prover.isBusy);
     if (isWanted || this.#prover.isBusy) {
       this.#workedAtMs = now;
-      if (now >= this.#keysAtMs) this.#prover.want();
+      if (this.#keys.mayTry(now)) this.#prover.want();
     } else if (now >= this.#workedAtMs + UNLOAD_MS) {
       this.#prover.unload();
     }
@@ -335,40 +356,11 @@ export class Engine {
     return this.#session?.view()?.chain ?? this.saved.pin;
   }
 
-  async #loadKeys(): Promise<{ key: ArrayBuffer; params_digest: string } | null> {
-    const chain = this.#chain();
-    if (chain === null) return null;
-    const { door, store, clock } = this.#options;
-    const fetch = (digest: string): Promise<Uint8Array<ArrayBuffer>> => {
-      const session = this.#session;
-      if (session === null) throw new TroubleError("node-fault", "not connected");
-      return session.fetch(digest);
-    };
-    try {
-      const key = await loadKey(chain, {
-        store,
-        door,
-        fetch,
-        onState: (state) => {
-          this.#keys = state;
-          this.#changed();
-        },
-        onStoreTrouble: (error) => this.#fail(error, "storage-corrupt"),
-      });
-      this.#keys = "ready";
-      this.#isKeyKept = true;
-      return { key, params_digest: chain.params_digest };
-    } catch (error) {
-      this.#keys = "none";
-      this.#isKeyKept = false;
-      this.#keysAtMs = clock.now() + AGAIN_MS;
-      // Before the first connection there is nobody to ask, and nothing is wrong.
-      if (this.#session !== null) this.#fail(error, "wrong-keys");
-      this.#session?.link.blame();
-      return null;
-    } finally {
-      this.#options.timers.set(() => this.evaluate(), 0);
-    }
+  #keysRefused(error: unknown): void {
+    // Before the first connection there is nobody to ask, and nothing is wrong.
+    if (this.#session === null) return;
+    this.#news.fail(error, "wrong-keys");
+    this.#session.link.blame();
   }
 
   #hear(event: CoreEvent): void {
@@ -381,20 +373,20 @@ export class Engine {
         this.#learn();
         break;
       case "wrong-chain":
-        this.#fail(
+        this.#news.fail(
           new TroubleError("wrong-chain", `the node serves chain ${event.chain_id} with genesis ${event.genesis_hash}`),
           "wrong-chain",
         );
         break;
       case "registration-refused":
-        this.#fail(new TroubleError("node-fault", `it asks for ${event.expected} hashes to register`), "node-fault");
+        this.#news.fail(new TroubleError("node-fault", `it asks for ${event.expected} hashes to register`), "node-fault");
         break;
       case "node-fault":
-        this.#fail(new TroubleError("node-fault", event.detail), "node-fault");
+        this.#news.fail(new TroubleError("node-fault", event.detail), "node-fault");
+        this.#session?.link.blame();
         break;
       case "work-failed":
-        if (event.kind === "bad-package") this.#fail(new TroubleError("node-fault", event.detail), "node-fault");
-        else if (event.kind === "failed") this.#fail(new TroubleError("prover-failed", event.detail), "prover-failed");
+        if (event.kind === "failed") this.#news.fail(new TroubleError("prover-failed", event.detail), "prover-failed");
         break;
       default:
     }
@@ -402,13 +394,14 @@ export class Engine {
   }
 
   #loggedIn(params_digest: string): void {
-    const genesis_hash = this.#session?.view()?.chain?.genesis_hash;
-    if (genesis_hash !== undefined) {
-      this.saved.setPin({ genesis_hash, params_digest });
+    const chain = this.#session?.view()?.chain;
+    if (chain != null) {
+      const { genesis_hash, id } = chain;
+      this.saved.setPin({ genesis_hash, params_digest, chain_id: id });
       const { settings } = this.saved;
       if (settings.chain === null) this.saved.setSettings({ ...settings, chain: genesis_hash });
     }
-    this.#clear("wrong-chain", "refused", "too-old");
+    this.#news.clear("wrong-chain", "refused", "too-old");
     this.#options.timers.set(() => this.evaluate(), 0);
   }
 
@@ -429,7 +422,7 @@ export class Engine {
   #proverTrouble(code: Trouble["code"], detail: string): void {
     if (code === "out-of-memory") this.#isOutOfMemory = true;
     else if (this.#prover.state === "broken") this.#isFaulty = true;
-    this.#fail(new TroubleError(code, detail), "prover-failed");
+    this.#news.fail(new TroubleError(code, detail), "prover-failed");
     this.#options.timers.set(() => this.evaluate(), 0);
   }
 
@@ -450,7 +443,7 @@ export class Engine {
     this.#isFaulty = false;
     this.#isOutOfMemory = false;
     this.#sessionAtMs = 0;
-    this.#keysAtMs = 0;
+    this.#keys.mend();
     this.#prover.mend();
     this.evaluate();
   }
@@ -478,23 +471,6 @@ export class Engine {
     this.saved.setTraffic(this.saved.traffic);
   }
 
-  #fail(error: unknown, otherwise: Trouble["code"]): void {
-    const trouble = troubleOf(error, otherwise, this.#options.clock.wall());
-    const isNew = this.#trouble?.code !== trouble.code;
-    this.#trouble = trouble;
-    if (isNew) this.#tellNews({ kind: "trouble", title: "Crowdfold needs a look", message: trouble.detail });
-    this.#changed();
-  }
-
-  #clear(...codes: Trouble["code"][]): void {
-    if (this.#trouble !== null && codes.includes(this.#trouble.code)) this.#trouble = null;
-  }
-
-  #tellNews(news: News): void {
-    if (!this.saved.settings.notifications[news.kind]) return;
-    this.#options.tellServiceWorker({ to: "service-worker", type: "notify", ...news });
-  }
-
   #changed(): void {
     this.#throttle.ask();
   }
@@ -519,10 +495,10 @@ export class Engine {
       idle: this.#idleReason(core),
       account: this.#books.account,
       prover: this.#prover.state,
-      keys: this.#keys,
+      keys: this.#keys.state,
       memory_bytes: this.#prover.memoryBytes,
       progress: this.#progress,
-      trouble: this.#trouble,
+      trouble: this.#news.trouble,
       hardware_threads: this.#options.hardwareThreads,
       wall_ms: this.#options.clock.wall(),
     });

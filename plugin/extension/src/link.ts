@@ -101,6 +101,11 @@ export class Link {
     if (this.#socket !== null) this.#lost();
   }
 
+  /** The browser says that the network is back. */
+  online(): void {
+    this.tell((core, now) => core.connect_now(now));
+  }
+
   /** The browser says that the network is gone: whatever is open is dead. */
   offline(): void {
     if (this.#socket !== null) this.#lost();

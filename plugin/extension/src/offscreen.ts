@@ -46,6 +46,12 @@ async function sayHello(): Promise<Hello> {
   return typeof hello === "object" && hello !== null ? { ...nothing, ...hello } : nothing;
 }
 
+/** The extension's version; an offscreen document may not ask the browser for the manifest. */
+async function version(): Promise<string> {
+  const manifest = (await (await fetch(chrome.runtime.getURL("manifest.json"))).json()) as { version: string };
+  return manifest.version;
+}
+
 async function watchBattery(engine: Engine): Promise<void> {
   const getBattery = (navigator as Navigator & { getBattery?: () => Promise<BatteryLike> }).getBattery;
   if (getBattery === undefined) return;
@@ -92,7 +98,7 @@ async function main(): Promise<void> {
     dial: (url) => new WebSocket(url) as unknown as SocketLike,
     spawn: () =>
       new Worker(new URL("./prover-worker.js", import.meta.url), { type: "module", name: "prover" }) as WorkerLike,
-    agent: `crowdfold-plugin/${chrome.runtime.getManifest().version}`,
+    agent: `crowdfold-plugin/${await version()}`,
     hardwareThreads,
     tellServiceWorker,
     publish: (view) => ports.publish(view),

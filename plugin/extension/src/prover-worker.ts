@@ -13,6 +13,8 @@ import { type Door, importDoor, type Prover, thrownByDoor, wasmUrl } from "./was
 
 /** Nonces tried between two looks at the cancel flag. */
 const SOLVE_STEP = 1n << 14n;
+/** Longest time between two words about a proof. */
+const ALIVE_MS = 1_000;
 
 const post = (message: FromProver, transfer: Transferable[] = []): void => {
   (self as unknown as { postMessage(message: FromProver, transfer: Transferable[]): void }).postMessage(
@@ -81,9 +83,15 @@ function prove(message: Extract<ToProver, { type: "prove" }>): void {
   }
   const cancel = new Int32Array(message.cancel);
   const began = performance.now();
+  let told = { stage: "", permille: -1, at_ms: 0 };
   const onProgress = (stage: string, permille: number): boolean => {
-    const at = { task, attempt, stage: stage as Running["stage"], permille };
-    post({ type: "progress", ...at, memory_bytes: memoryBytes() });
+    const at_ms = performance.now();
+    // Also without news it is told from time to time that the proof lives.
+    if (stage !== told.stage || permille !== told.permille || at_ms > told.at_ms + ALIVE_MS) {
+      told = { stage, permille, at_ms };
+      const at = { task, attempt, stage: stage as Running["stage"], permille };
+      post({ type: "progress", ...at, memory_bytes: memoryBytes() });
+    }
     return Atomics.load(cancel, 0) === 0;
   };
   let proof: Uint8Array<ArrayBuffer>;

@@ -19,8 +19,8 @@ const SILENT_LOOKS_PROVING = 12;
 const SILENT_LOOKS_PREPARING = 60;
 /** Crashes without a proof in between after which the prover is given up. */
 const CRASHES_MAX = 3;
-/** Looks that a cancelled proof gets to end by itself. */
-const CANCEL_LOOKS = 6;
+/** Looks that a cancelled proof gets to end by itself: its longest stage cannot be interrupted. */
+const CANCEL_LOOKS = 2;
 
 /** As much of a Worker as is used. */
 export interface WorkerLike {
@@ -51,6 +51,8 @@ interface Current {
   job: ProveJob | SolveJob;
   cancel: SharedArrayBuffer;
   isCancelled: boolean;
+  /** Looks since it was cancelled. */
+  cancelLooks: number;
 }
 
 export interface ProverSettings {
@@ -179,7 +181,7 @@ export class ProverClient {
     }
   }
 
-  /** Gives a proof up; `onFailed` says when, unless it had not begun. */
+  /** Gives a proof up: nothing more is said of it, since the same work may be asked for anew meanwhile. */
   cancel(task: string, attempt: number): void {
     const isIt = (job: ProveJob | SolveJob): boolean =>
       job.type === "prove" && job.task === task && job.attempt === attempt;
@@ -190,7 +192,6 @@ export class ProverClient {
   #flag(current: Current): void {
     Atomics.store(new Int32Array(current.cancel), 0, 1);
     current.isCancelled = true;
-    this.#silentLooks = 0;
   }
 
   #become(state: ProverState): void {
@@ -249,18 +250,16 @@ export class ProverClient {
         this.#become("ready");
         return this.#next();
       case "progress":
-        if (this.#isCurrent(message)) this.options.onProgress(message);
+        if (this.#isCurrent(message) && this.#current?.isCancelled === false) this.options.onProgress(message);
         return;
       case "proven":
         if (!this.#isCurrent(message)) return;
         this.#crashes = 0;
-        this.#current = null;
-        this.options.onProven(message);
+        if (!this.#done()) this.options.onProven(message);
         return this.#next();
       case "failed":
         if (!this.#isCurrent(message)) return;
-        this.#current = null;
-        this.options.onFailed(message.task, message.attempt, message.kind, message.detail);
+        if (!this.#done()) this.options.onFailed(message.task, message.attempt, message.kind, message.detail);
         return this.#next();
       case "solved":
         if (this.#current?.job.type !== "solve" || this.#current.job.height !== message.height) return;
@@ -270,6 +269,13 @@ export class ProverClient {
       case "unusable":
         return this.#crashed(message.code, message.detail);
     }
+  }
+
+  /** Ends the job that runs; whether it had been cancelled. */
+  #done(): boolean {
+    const isCancelled = this.#current?.isCancelled ?? true;
+    this.#current = null;
+    return isCancelled;
   }
 
   #isCurrent(message: { task: string; attempt: number }): boolean {
@@ -287,7 +293,7 @@ export class ProverClient {
     const [job] = index < 0 ? [] : this.#queue.splice(index, 1);
     if (job === undefined) return;
     const cancel = new SharedArrayBuffer(4);
-    this.#current = { job, cancel, isCancelled: false };
+    this.#current = { job, cancel, isCancelled: false, cancelLooks: 0 };
     this.#silentLooks = 0;
     this.#worker.postMessage({ ...job, cancel }, []);
     this.options.onChange();
@@ -309,9 +315,18 @@ export class ProverClient {
     if (this.#queue.length > 0) this.want();
   }
 
+  /** Ends the worker with the proof that nobody wants, so that it takes no more of the machine. */
+  #abandon(): void {
+    this.#current = null;
+    this.#end();
+    this.#state = "off";
+    this.options.onChange();
+    if (this.#queue.length > 0) this.want();
+  }
+
   #again(job: ProveJob, isCancelled: boolean, isBroken: boolean, detail: string): void {
     const id = `${job.task} ${job.attempt}`;
-    if (isCancelled) return this.options.onFailed(job.task, job.attempt, "cancelled", detail);
+    if (isCancelled) return;
     if (isBroken || this.#retried.has(id)) return this.options.onFailed(job.task, job.attempt, "failed", detail);
     this.#retried.add(id);
     this.#queue.unshift(job);
@@ -340,6 +355,10 @@ export class ProverClient {
     this.#silentLooks = 0;
     const look = (): void => {
       this.#silentLooks += 1;
+      if (this.#current?.isCancelled === true) {
+        this.#current.cancelLooks += 1;
+        if (this.#current.cancelLooks > CANCEL_LOOKS) return this.#abandon();
+      }
       const patience = this.#patience();
       if (patience !== null && this.#silentLooks > patience) {
         return this.#crashed("prover-failed", "the prover does not answer");
@@ -350,9 +369,7 @@ export class ProverClient {
   }
 
   #patience(): number | null {
-    if (this.#current?.job.type === "prove") {
-      return this.#current.isCancelled ? CANCEL_LOOKS : SILENT_LOOKS_PROVING;
-    }
+    if (this.#current?.job.type === "prove") return SILENT_LOOKS_PROVING;
     if (this.#current !== null) return null;
     // Once it is loaded it speaks only when it works.
     return this.#isStarted && this.#state !== "preparing" ? null : SILENT_LOOKS_PREPARING;

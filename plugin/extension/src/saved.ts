@@ -15,6 +15,8 @@ import { parseRecord } from "./wallet";
 export interface Pin {
   genesis_hash: string;
   params_digest: string;
+  /** EIP-155, decimal. */
+  chain_id: string;
 }
 
 /** Measured time per segment, and with how many threads. */
@@ -169,9 +171,10 @@ function fields(value: unknown): Record<string, unknown> {
 }
 
 function parsePin(value: unknown): Pin | null {
-  const { genesis_hash, params_digest } = fields(value);
+  const { genesis_hash, params_digest, chain_id } = fields(value);
   const isHash = (text: unknown): text is string => typeof text === "string" && /^0x[0-9a-f]{64}$/.test(text);
-  return isHash(genesis_hash) && isHash(params_digest) ? { genesis_hash, params_digest } : null;
+  if (!isHash(genesis_hash) || !isHash(params_digest)) return null;
+  return typeof chain_id === "string" && /^\d+$/.test(chain_id) ? { genesis_hash, params_digest, chain_id } : null;
 }
 
 function parseSpeed(value: unknown): Speed | null {

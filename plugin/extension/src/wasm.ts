@@ -80,7 +80,7 @@ export type CoreEvent =
   | { type: "registration-refused"; expected: string; most: string }
   | { type: "node-fault"; detail: string };
 
-export type Outcome = { type: "stopped"; open: number } | { type: "refused"; code: Code };
+export type Outcome = { type: "stopped"; open: number } | { type: "wrong-chain" } | { type: "refused"; code: Code };
 
 export type Action =
   | { type: "connect" }
@@ -149,7 +149,7 @@ export interface CoreView {
 export interface CoreConfig {
   agent: string;
   lanes: number;
-  expected: { genesis_hash: string; params_digest: string | null } | null;
+  expected: { genesis_hash: string; params_digest: string | null; chain_id: string | null } | null;
   ms_per_segment: number | null;
   seed: string;
   registers: boolean;
@@ -160,6 +160,8 @@ export interface Core {
   connected(now: number): void;
   disconnected(now: number): void;
   heard(now: number): void;
+  /** The network is back: connects at once if it waits. */
+  connect_now(now: number): void;
   tick(now: number): void;
   receive(now: number, bytes: Uint8Array): void;
   fetch(now: number, digest: string): void;

@@ -101,7 +101,7 @@ test("everything saved is read again", async () => {
   assert.deepEqual(first.saved.settings, defaultSettings(4));
   await first.saved.setWallet(wallet);
   const settings = { ...defaultSettings(4), nodes: ["wss://a.example/"] };
-  const pin = { genesis_hash: `0x${"aa".repeat(32)}`, params_digest: `0x${"bb".repeat(32)}` };
+  const pin = { genesis_hash: `0x${"aa".repeat(32)}`, params_digest: `0x${"bb".repeat(32)}`, chain_id: "7" };
   first.saved.setSettings(settings);
   first.saved.setPaused(true);
   first.saved.setPin(pin);
