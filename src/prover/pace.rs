@@ -130,6 +130,7 @@ impl Speed {
         let is_own = is_fold(kind) && self.folds.is_some();
         if let Some(pace) = self.pace(is_own) {
             pace.mean_us = (pace.mean_us - pace.mean_us / 8).max(1);
+            pace.deviation_us -= pace.deviation_us / 8;
         }
     }
 
