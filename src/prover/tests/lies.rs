@@ -295,7 +295,7 @@ fn another_chain_is_left_and_the_expected_one_worked_for() {
 
 #[test]
 fn any_parameters_will_do_when_only_the_genesis_is_known() {
-    let expected = ExpectedChain { genesis_hash: GENESIS, params_digest: None };
+    let expected = ExpectedChain { genesis_hash: GENESIS, params_digest: None, chain_id: Some(CHAIN) };
     let mut world = World::new(ProverConfig { expected: Some(expected), ..config() });
     world.log_in(Standing::Active, false);
     assert_eq!(world.core.view(world.now).chain.unwrap().params_digest, PARAMS);
