@@ -2,9 +2,10 @@
 
 use alloy_primitives::Bytes;
 use crowdfold_events::{
-    Address, B256, Height, TaskId,
-    event::TaskKind,
-    wire::{Account, CloseReason, Code, Happened, Notice, Standing},
+    Address, B256, Height, TaskId, Zkpow,
+    event::{DrawReceipt, TaskKind},
+    signing::SignatureBytes,
+    wire::{Account, Answer, CloseReason, Code, Happened, Notice, Standing},
 };
 
 use crate::jobs::WorkError;
@@ -81,22 +82,49 @@ pub enum ProverEvent {
     Offered {
         task: TaskId,
         attempt: u32,
+        kind: TaskKind,
+        segments: u32,
+        bounty: Zkpow,
+        assigned: Height,
         deadline: Height,
+        /// `None` for admission and for a task that is open to everybody.
+        draw: Option<DrawReceipt>,
+    },
+    /// An offer that costs nothing to leave, left.
+    Declined {
+        task: TaskId,
+        attempt: u32,
+        reason: HandBackReason,
     },
     HandedBack {
         task: TaskId,
+        attempt: u32,
         reason: HandBackReason,
     },
     Proven {
         task: TaskId,
+        attempt: u32,
         elapsed_ms: u64,
         bytes: usize,
+        proof_hash: B256,
     },
+    /// The node has taken the message that submits the proof.
     Submitted {
         task: TaskId,
     },
+    /// The node's signed answer to a message, checked: worth keeping.
+    Receipt {
+        about: About,
+        /// EIP-712 digest of the message.
+        message: B256,
+        answer: Answer,
+        /// Over [`crowdfold_events::SigningDomain::receipt`], by `node`.
+        signature: SignatureBytes,
+        node: Address,
+    },
     Closed {
         task: TaskId,
+        attempt: u32,
         reason: CloseReason,
     },
     Refused {
@@ -120,10 +148,44 @@ pub enum ProverEvent {
     Recent {
         happened: Vec<Happened>,
     },
-    /// The node broke the protocol; the prover reconnects.
+    /// The node broke the protocol; the prover reconnects, later each time.
     NodeFault {
         detail: &'static str,
     },
+    /// The node serves another chain or other parameters than were expected;
+    /// the prover tries again later, so that the shell can turn to another node.
+    WrongChain {
+        chain_id: u64,
+        genesis_hash: B256,
+        params_digest: B256,
+    },
+    /// A registration would cost so many hashes that the node must be wrong.
+    RegistrationRefused {
+        expected: u64,
+        most: u64,
+    },
+}
+
+/// What a message of the plugin is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // They are the bodies of messages.
+pub enum About {
+    Register,
+    Heartbeat,
+    GoInactive,
+    Submit(TaskId),
+    HandBack(TaskId),
+}
+
+impl About {
+    /// The task, if it is about one.
+    #[must_use]
+    pub fn task(self) -> Option<TaskId> {
+        match self {
+            Self::Submit(task) | Self::HandBack(task) => Some(task),
+            Self::Register | Self::Heartbeat | Self::GoInactive => None,
+        }
+    }
 }
 
 /// Why a task is handed back.

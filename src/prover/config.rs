@@ -7,8 +7,9 @@ use crowdfold_events::B256;
 pub struct ExpectedChain {
     /// Hash of the genesis.
     pub genesis_hash: B256,
-    /// Digest of the proof system's parameters.
-    pub params_digest: B256,
+    /// Digest of the proof system's parameters; `None` takes any, since the
+    /// genesis names it too and the shell can compare.
+    pub params_digest: Option<B256>,
 }
 
 /// What the user chose.

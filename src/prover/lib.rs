@@ -21,12 +21,14 @@ mod core;
 mod fetch;
 mod jobs;
 mod pace;
+mod view;
 
 pub use self::{
-    action::{Action, HandBackReason, Outcome, ProverEvent},
+    action::{About, Action, HandBackReason, Outcome, ProverEvent},
     config::{ExpectedChain, ProverConfig},
     core::ProverCore,
     jobs::WorkError,
+    view::{ChainView, CoreView, FetchView, JobStage, JobView, LinkView, RegistrationView},
 };
 
 #[cfg(test)]

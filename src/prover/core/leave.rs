@@ -5,9 +5,9 @@ use crowdfold_events::{
     wire::{ClientFrame, Standing},
 };
 
-use super::{ProverCore, Purpose, Stop};
+use super::{ProverCore, Stop};
 use crate::{
-    action::{HandBackReason, Outcome},
+    action::{About, HandBackReason, Outcome},
     jobs::Stage,
 };
 
@@ -28,16 +28,16 @@ impl ProverCore {
         for task in tasks {
             let Some(job) = self.jobs.by_task.get(&task) else { continue };
             let goes = match job.stage {
-                Stage::Fetching { .. } | Stage::Queued { .. } => true,
-                Stage::Running { since_ms } => hurry || !self.would_meet(now_ms, since_ms, &job.offer),
+                Stage::Fetching { .. } | Stage::Spoilt | Stage::Queued { .. } => true,
+                Stage::Running => hurry || !self.would_meet(now_ms, job),
                 Stage::Proven { .. } | Stage::Checking | Stage::Verified { .. } => hurry,
                 Stage::Submitted | Stage::HandBackDue { .. } | Stage::HandingBack => false,
             };
             if goes {
-                self.hand_back(task, HandBackReason::Stopping);
+                self.hand_back(now_ms, task, HandBackReason::Stopping);
             }
         }
-        if self.token.is_none() {
+        if !self.has_logged_in {
             self.finish(Outcome::Stopped { open: 0 });
         }
         self.drive(now_ms);
@@ -49,14 +49,14 @@ impl ProverCore {
         {
             *said_inactive = true;
             if matches!(self.standing, Standing::Active | Standing::Inactive) {
-                self.message(now_ms, MessageBody::GoInactive, Purpose::GoInactive);
+                self.message(now_ms, MessageBody::GoInactive, About::GoInactive);
             }
         }
         let hurried = matches!(self.stop, Stop::Hurried { until_ms } if now_ms >= until_ms);
         let open = self.jobs.by_task.values().filter(|j| !j.is_given()).count();
         let is_done = self.stop != Stop::Running && open == 0 && self.unanswered.is_empty();
-        if is_done || hurried {
-            self.send(ClientFrame::Leave {});
+        if self.is_online() && (is_done || hurried) {
+            self.send(now_ms, ClientFrame::Leave {});
             self.finish(Outcome::Stopped { open });
         }
     }

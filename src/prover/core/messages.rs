@@ -5,92 +5,101 @@ use crowdfold_events::{
     wire::{Answer, ClientFrame, Code, Standing},
 };
 
-use super::{Link, MAX_RETRIES, ProverCore, Purpose, RETRY_MS, Registration, Stop};
+use super::{MAX_REGISTRATION_WORK, MAX_RETRIES, ProverCore, REGISTRATION_PAUSE_MS, RETRY_MS, Registration, Stop};
 use crate::{
-    action::{Action, HandBackReason, ProverEvent},
+    action::{About, Action, HandBackReason, ProverEvent},
     jobs::Stage,
 };
 
 impl ProverCore {
     /// A registration's hashcash was found for a block.
     pub fn registration_solved(&mut self, now_ms: u64, height: Height, nonce: u64) {
-        if self.registration == Registration::Solving && self.standing == Standing::Unknown {
-            if matches!(self.link, Link::Online { .. }) {
+        if self.registration == Registration::Solving {
+            if self.may_register() && self.is_online() {
                 self.registration = Registration::Sent { at: height };
                 let body = MessageBody::Register { work_height: height.0, work_nonce: nonce };
-                self.message(now_ms, body, Purpose::Register);
+                self.message(now_ms, body, About::Register);
             } else {
                 self.registration = Registration::Idle { due_ms: now_ms };
             }
         }
     }
 
-    /// The node's signed answer to a message.
-    pub(super) fn answered(&mut self, now_ms: u64, purpose: Purpose, answer: Answer) {
-        let task = match purpose {
-            Purpose::Submit(task) | Purpose::HandBack(task) => Some(task),
-            _ => None,
+    pub(super) fn may_register(&self) -> bool {
+        let is_wanted = self.stop == Stop::Running && !self.is_paused();
+        self.config.registers && self.standing == Standing::Unknown && is_wanted
+    }
+
+    pub(super) fn drive_registration(&mut self, now_ms: u64) {
+        let (Registration::Idle { due_ms }, true, Some(status), Some(chain)) =
+            (self.registration, self.may_register(), self.status, &self.chain)
+        else {
+            return;
         };
+        if now_ms < due_ms || !self.is_online() {
+            return;
+        }
+        let (chain_id, expected, most) = (chain.id, status.registration_work, MAX_REGISTRATION_WORK);
+        if expected > most {
+            self.registration = Registration::Idle { due_ms: now_ms.saturating_add(REGISTRATION_PAUSE_MS) };
+            return self.event(ProverEvent::RegistrationRefused { expected, most });
+        }
+        self.registration = Registration::Solving;
+        self.actions.push(Action::SolveRegistration {
+            chain_id,
+            plugin: self.signer.address(),
+            height: status.height,
+            block_hash: status.block_hash,
+            expected,
+        });
+    }
+
+    /// The node's signed answer to a message.
+    pub(super) fn answered(&mut self, now_ms: u64, about: About, answer: Answer) {
+        let task = about.task();
         let Answer::Refused { code, reason, .. } = answer else {
-            if let Purpose::Submit(task) = purpose {
-                self.actions.push(Action::Event(ProverEvent::Submitted { task }));
+            if let About::Submit(task) = about {
+                self.event(ProverEvent::Submitted { task });
             }
             return;
         };
-        self.actions.push(Action::Event(ProverEvent::Refused { task, code, reason }));
+        self.event(ProverEvent::Refused { task, code, reason });
         match code {
             Code::NotRegistered => self.standing = Standing::Unknown,
             Code::Suspended => self.standing = Standing::Suspended,
             Code::AlreadyRegistered if self.standing == Standing::Unknown => self.standing = Standing::Candidate,
             _ => {}
         }
-        let due_ms = now_ms + RETRY_MS;
-        match purpose {
-            Purpose::Register => self.registration = Registration::Idle { due_ms },
-            Purpose::Heartbeat | Purpose::GoInactive => {}
-            Purpose::Submit(task) | Purpose::HandBack(task) => {
+        let due_ms = now_ms.saturating_add(RETRY_MS);
+        match about {
+            About::Register => self.registration = Registration::Idle { due_ms },
+            About::Heartbeat => {}
+            About::GoInactive => self.not_inactive(due_ms),
+            About::Submit(task) | About::HandBack(task) => {
                 let Some(job) = self.jobs.by_task.get_mut(&task) else { return };
                 job.retries += 1;
-                let is_hand_back = purpose == Purpose::HandBack(task);
+                let is_hand_back = about == About::HandBack(task);
                 match code {
                     Code::TaskNotOpen | Code::Late | Code::NotAcceptedByRules | Code::WrongKind => self.drop_job(task),
                     _ if job.retries > MAX_RETRIES && is_hand_back => self.drop_job(task),
-                    _ if job.retries > MAX_RETRIES => self.hand_back(task, HandBackReason::Failed),
-                    _ if is_hand_back => job.stage = Stage::HandBackDue { due_ms },
-                    Code::ProofMissing => job.stage = Stage::Proven { due_ms },
-                    _ => job.stage = Stage::Verified { due_ms },
+                    _ if job.retries > MAX_RETRIES => self.hand_back(now_ms, task, HandBackReason::Failed),
+                    _ if is_hand_back => job.enter(Stage::HandBackDue { due_ms }, now_ms),
+                    Code::ProofMissing => job.enter(Stage::Proven { due_ms }, now_ms),
+                    _ => job.enter(Stage::Verified { due_ms }, now_ms),
                 }
             }
         }
     }
 
-    pub(super) fn may_register(&self) -> bool {
-        self.config.registers && self.standing == Standing::Unknown && self.stop == Stop::Running
-    }
-
-    /// A third of the time for which one message keeps the plugin active, if
-    /// blocks come as fast as they can.
-    pub(super) fn heartbeat_due_ms(&self) -> Option<u64> {
-        let (chain, status) = (self.chain.as_ref()?, self.status?);
-        if self.stop != Stop::Running || !matches!(self.standing, Standing::Inactive | Standing::Active) {
-            return None;
-        }
-        let ttl_ms = u64::from(chain.limits.heartbeat_ttl_blocks).saturating_mul(u64::from(status.block_time_ms));
-        let least = u64::from(chain.limits.min_heartbeat_ms) + 1;
-        let interval = if self.is_overdue { least } else { (ttl_ms / 3).max(least) };
-        Some(self.last_signed_ms.map_or(0, |last| last + interval))
-    }
-
     /// Signs and sends a message.
-    pub(super) fn message(&mut self, now_ms: u64, body: MessageBody, purpose: Purpose) {
+    pub(super) fn message(&mut self, now_ms: u64, body: MessageBody, about: About) {
         let Some(chain) = &self.chain else { return };
         let message = Message { sequence: self.next_sequence, body };
         self.next_sequence = self.next_sequence.saturating_add(1);
         let digest = chain.domain.message(&message);
         let message = self.signer.sign_message(&chain.domain, message);
-        self.unanswered.insert(digest, purpose);
-        self.last_signed_ms = Some(now_ms);
-        self.is_overdue = false;
-        self.send(ClientFrame::System { message });
+        self.unanswered.insert(digest, about);
+        self.signed(now_ms, about);
+        self.send(now_ms, ClientFrame::System { message });
     }
 }

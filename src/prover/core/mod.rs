@@ -1,22 +1,27 @@
 //! The state machine: its state, its clock, and what drives it.
 
+mod activity;
 mod leave;
 mod link;
 mod messages;
+mod offers;
+mod plan;
+mod show;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crowdfold_events::{
-    Address, B256, Height, MessageBody, Signer, SigningDomain, TaskId,
+    Address, B256, Height, MessageBody, Signer, SigningDomain,
     wire::{ChainStatus, ClientFrame, Code, Reliable, SessionLimits, Standing},
 };
 
+use self::{activity::Activity, plan::Shapes};
 use crate::{
-    action::{Action, Outcome},
+    action::{About, Action, Outcome, ProverEvent},
     config::ProverConfig,
     fetch::Fetches,
-    jobs::{Job, Jobs, Stage},
+    jobs::{Job, Jobs},
     pace::{Backoff, Speed},
 };
 
@@ -26,25 +31,19 @@ const HANDSHAKE_MS: u64 = 15_000;
 const MAX_RETRIES: u32 = 5;
 /// Pause before a refused request is made again.
 const RETRY_MS: u64 = 2_000;
+/// Most expected hashes that a registration is looked for with: hours on one core.
+const MAX_REGISTRATION_WORK: u64 = 1 << 34;
+/// Pause before a node that wants more is asked again.
+const REGISTRATION_PAUSE_MS: u64 = 600_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Waiting { until_ms: u64 },
     Connecting { until_ms: u64 },
     Greeting { until_ms: u64 },
-    LoggingIn { until_ms: u64 },
-    Online { heard_ms: u64 },
+    LoggingIn { until_ms: u64, asks_resume: bool },
+    Online { heard_ms: u64, since_ms: u64 },
     Over,
-}
-
-/// What an unanswered message is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Register,
-    Heartbeat,
-    GoInactive,
-    Submit(TaskId),
-    HandBack(TaskId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +63,21 @@ enum Stop {
 #[derive(Clone, Debug)]
 struct Chain {
     id: u64,
+    genesis_hash: B256,
     domain: SigningDomain,
     params_digest: B256,
     node: Address,
     limits: SessionLimits,
 }
 
-/// One prover's connection to one node.
+/// Names a session at the node that gave it.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    node: Address,
+    value: B256,
+}
+
+/// One prover's connection to one node at a time.
 #[derive(Debug)]
 pub struct ProverCore {
     config: ProverConfig,
@@ -78,21 +85,29 @@ pub struct ProverCore {
     link: Link,
     backoff: Backoff,
     chain: Option<Chain>,
-    token: Option<B256>,
+    /// `None` when there is nothing to resume.
+    token: Option<Token>,
+    /// Whether it was ever logged in: the chain may count on it.
+    has_logged_in: bool,
+    /// When jobs that a new session has not offered are given up.
+    offers_due_ms: Option<u64>,
     reliable: Reliable<ClientFrame>,
     ack_due_ms: Option<u64>,
     standing: Standing,
+    /// Tasks that the plugin may have at a time, once it was told.
+    slots: Option<u32>,
     status: Option<ChainStatus>,
+    /// When that height was heard of.
+    status_ms: u64,
     next_sequence: u64,
-    unanswered: BTreeMap<B256, Purpose>,
-    last_signed_ms: Option<u64>,
-    /// It fell out of the active set (or was let in): the next message is due at once.
-    is_overdue: bool,
+    unanswered: BTreeMap<B256, About>,
+    activity: Activity,
     registration: Registration,
     jobs: Jobs,
     fetches: Fetches,
     wanted: VecDeque<B256>,
     speed: Speed,
+    shapes: Shapes,
     stop: Stop,
     actions: Vec<Action>,
 }
@@ -109,18 +124,22 @@ impl ProverCore {
             link: Link::Waiting { until_ms: now_ms },
             chain: None,
             token: None,
+            has_logged_in: false,
+            offers_due_ms: None,
             reliable: Reliable::default(),
             ack_due_ms: None,
             standing: Standing::Unknown,
+            slots: None,
             status: None,
+            status_ms: now_ms,
             next_sequence: 1,
             unanswered: BTreeMap::new(),
-            last_signed_ms: None,
-            is_overdue: false,
+            activity: Activity::default(),
             registration: Registration::Idle { due_ms: 0 },
             jobs: Jobs::default(),
             fetches: Fetches::default(),
             wanted: VecDeque::new(),
+            shapes: Shapes::default(),
             stop: Stop::Running,
             actions: Vec::new(),
         }
@@ -151,8 +170,8 @@ impl ProverCore {
             Link::Waiting { until_ms }
             | Link::Connecting { until_ms }
             | Link::Greeting { until_ms }
-            | Link::LoggingIn { until_ms } => Some(until_ms),
-            Link::Online { heard_ms } => {
+            | Link::LoggingIn { until_ms, .. } => Some(until_ms),
+            Link::Online { heard_ms, .. } => {
                 let jobs = self.jobs.by_task.values().filter_map(Job::due_ms).min();
                 let register = match self.registration {
                     Registration::Idle { due_ms } if self.may_register() => Some(due_ms),
@@ -162,8 +181,17 @@ impl ProverCore {
                     Stop::Hurried { until_ms } => Some(until_ms),
                     _ => None,
                 };
-                let others = [self.ack_due_ms, self.heartbeat_due_ms(), self.fetches.due_ms(), jobs, register, hurry];
-                others.into_iter().flatten().chain([heard_ms + self.silence_ms()]).min()
+                let others = [
+                    self.ack_due_ms,
+                    self.heartbeat_due_ms(),
+                    self.inactive_due_ms(),
+                    self.fetches.due_ms(),
+                    self.offers_due_ms,
+                    jobs,
+                    register,
+                    hurry,
+                ];
+                others.into_iter().flatten().chain([heard_ms.saturating_add(self.silence_ms())]).min()
             }
         }
     }
@@ -175,13 +203,13 @@ impl ProverCore {
                 self.link = Link::Connecting { until_ms: now_ms + HANDSHAKE_MS };
                 self.actions.push(Action::Connect);
             }
-            Link::Connecting { until_ms } | Link::Greeting { until_ms } | Link::LoggingIn { until_ms }
+            Link::Connecting { until_ms } | Link::Greeting { until_ms } | Link::LoggingIn { until_ms, .. }
                 if now_ms >= until_ms =>
             {
                 self.actions.push(Action::Disconnect);
                 self.wait(now_ms, None, 0);
             }
-            Link::Online { heard_ms } if now_ms >= heard_ms + self.silence_ms() => {
+            Link::Online { heard_ms, .. } if now_ms >= heard_ms.saturating_add(self.silence_ms()) => {
                 self.actions.push(Action::Disconnect);
                 self.wait(now_ms, Some(Code::Silent), 0);
             }
@@ -190,43 +218,42 @@ impl ProverCore {
         }
     }
 
+    fn is_online(&self) -> bool {
+        matches!(self.link, Link::Online { .. })
+    }
+
+    fn event(&mut self, event: ProverEvent) {
+        self.actions.push(Action::Event(event));
+    }
+
     /// Sends, starts and ends whatever is due.
-    pub(super) fn drive(&mut self, now_ms: u64) {
-        if !matches!(self.link, Link::Online { .. }) {
+    fn drive(&mut self, now_ms: u64) {
+        // Whoever leaves the active set says so before anything else.
+        self.drive_activity(now_ms);
+        if !self.is_online() {
             return self.start_work(now_ms);
         }
+        self.review(now_ms);
         self.drive_jobs(now_ms);
         self.start_work(now_ms);
         if self.heartbeat_due_ms().is_some_and(|due| now_ms >= due) {
-            self.message(now_ms, MessageBody::Heartbeat, Purpose::Heartbeat);
+            self.message(now_ms, MessageBody::Heartbeat, About::Heartbeat);
         }
-        if let (Registration::Idle { due_ms }, true, Some(status), Some(chain)) =
-            (self.registration, self.may_register(), self.status, &self.chain)
-            && now_ms >= due_ms
-        {
-            self.registration = Registration::Solving;
-            self.actions.push(Action::SolveRegistration {
-                chain_id: chain.id,
-                plugin: self.signer.address(),
-                height: status.height,
-                block_hash: status.block_hash,
-                expected: status.registration_work,
-            });
-        }
+        self.drive_registration(now_ms);
         if let Some(request) = self.fetches.request(now_ms) {
-            self.send(request);
+            self.send(now_ms, request);
         }
         self.drive_stop(now_ms);
-        if matches!(self.link, Link::Online { .. }) && self.ack_due_ms.is_some_and(|due| now_ms >= due) {
-            self.send(ClientFrame::Ack {});
+        if self.is_online() && self.ack_due_ms.is_some_and(|due| now_ms >= due) {
+            self.send(now_ms, ClientFrame::Ack {});
         }
     }
 
-    pub(super) fn finish(&mut self, outcome: Outcome) {
+    fn finish(&mut self, outcome: Outcome) {
         if self.link == Link::Over {
             return;
         }
-        let running = self.jobs.by_task.values().filter(|j| matches!(j.stage, Stage::Running { .. }));
+        let running = self.jobs.by_task.values().filter(|j| j.is_running());
         let cancels: Vec<Action> =
             running.map(|j| Action::CancelWork { task: j.offer.task, attempt: j.offer.attempt }).collect();
         self.actions.extend(cancels);

@@ -1,135 +1,106 @@
-//! Offers and what becomes of them: fetching, proving, uploading, handing back.
+//! From a package to a submitted proof: fetching, proving, uploading.
 
 use alloy_primitives::Bytes;
 use crowdfold_events::{
     B256, MessageBody, TaskId,
     event::TaskKind,
-    wire::{ClientFrame, Code, MAX_CHUNK_BYTES, Offer},
+    wire::{ClientFrame, Code, MAX_CHUNK_BYTES},
 };
 
-use super::{MAX_RETRIES, ProverCore, Purpose, RETRY_MS, Stop};
+use super::{MAX_RETRIES, ProverCore, RETRY_MS};
 use crate::{
-    action::{Action, HandBackReason, ProverEvent},
+    action::{About, Action, HandBackReason, ProverEvent},
     fetch::Fetched,
-    jobs::{Job, Stage, WorkError},
+    jobs::{Stage, WorkError},
 };
 
-/// Open tasks that the prover keeps; offers beyond are handed back.
-const MAX_JOBS: usize = 64;
 /// Shortest time between two progress frames of a task.
 const PROGRESS_MS: u64 = 1_000;
+/// Packages of a task that may be no input before it is handed back.
+const MAX_SPOILT: u32 = 3;
 
 impl ProverCore {
     /// Asks for data by its digest; answered by [`Action::Data`].
     pub fn fetch(&mut self, now_ms: u64, digest: B256) {
         self.wanted.push_back(digest);
-        self.fetches.want(digest);
+        self.fetches.want(digest, None);
         self.drive(now_ms);
     }
 
     /// A task's proof is `permille` done.
     pub fn progress(&mut self, now_ms: u64, task: TaskId, permille: u16) {
-        let Some(job) = self.jobs.by_task.get_mut(&task) else { return };
-        let (at, before) = job.told;
-        if permille > before && now_ms >= at + PROGRESS_MS {
-            job.told = (now_ms, permille);
+        let Some(job) = self.jobs.by_task.get_mut(&task).filter(|j| j.is_running()) else { return };
+        if permille <= job.progress.1 || permille > 1000 {
+            return;
+        }
+        job.progress = (now_ms, permille);
+        if now_ms >= job.told_ms.saturating_add(PROGRESS_MS) {
+            job.told_ms = now_ms;
             let attempt = job.offer.attempt;
-            self.send(ClientFrame::Progress { task, attempt, permille });
+            self.send(now_ms, ClientFrame::Progress { task, attempt, permille });
         }
     }
 
-    /// A task's work has ended.
+    /// A task's work has ended. A proof that was there already may be given at
+    /// once: what takes next to no time is not taken for a measurement.
     pub fn finished(&mut self, now_ms: u64, task: TaskId, attempt: u32, result: Result<Vec<u8>, WorkError>) {
         let Some(job) = self.jobs.by_task.get_mut(&task).filter(|j| j.offer.attempt == attempt) else { return };
-        let Stage::Running { since_ms } = job.stage else { return };
+        if !job.is_running() {
+            return;
+        }
         match result {
             Ok(proof) => {
-                let elapsed_ms = now_ms.saturating_sub(since_ms);
-                self.speed.learn(elapsed_ms, job.offer.segments);
-                self.actions.push(Action::Event(ProverEvent::Proven { task, elapsed_ms, bytes: proof.len() }));
-                job.proven(proof);
+                let elapsed_ms = now_ms.saturating_sub(job.since_ms);
+                self.speed.learn(&job.offer.kind, elapsed_ms, job.offer.segments);
+                let bytes = proof.len();
+                let proof_hash = job.proven(proof, now_ms);
+                self.event(ProverEvent::Proven { task, attempt, elapsed_ms, bytes, proof_hash });
+            }
+            Err(WorkError::BadPackage(detail)) => {
+                job.spoilt += 1;
+                let is_over = job.spoilt >= MAX_SPOILT;
+                job.enter(Stage::Spoilt, now_ms);
+                self.event(ProverEvent::WorkFailed { task, error: WorkError::BadPackage(detail) });
+                if is_over {
+                    self.hand_back(now_ms, task, HandBackReason::Failed);
+                } else {
+                    // A new session, with this node or another, offers it again.
+                    self.token = None;
+                    self.node_fault(now_ms, "a package that is no input");
+                }
             }
             Err(error) => {
-                self.actions.push(Action::Event(ProverEvent::WorkFailed { task, error }));
-                self.hand_back(task, HandBackReason::Failed);
+                self.event(ProverEvent::WorkFailed { task, error });
+                self.hand_back(now_ms, task, HandBackReason::Failed);
             }
         }
         self.drive(now_ms);
     }
 
-    /// Whether work that runs since `since_ms` would end before its deadline.
-    pub(super) fn would_meet(&self, now_ms: u64, since_ms: u64, offer: &Offer) -> bool {
-        let Some(status) = &self.status else { return false };
-        let blocks = offer.deadline.0.saturating_sub(status.height.0);
-        let left_ms = blocks.saturating_mul(u64::from(status.block_time_ms));
-        let estimate = self.speed.estimate_ms(u64::from(offer.segments));
-        estimate.is_some_and(|all| all.saturating_sub(now_ms.saturating_sub(since_ms)) <= left_ms)
-    }
-
-    pub(super) fn fetched(&mut self, fetched: Fetched) {
+    pub(super) fn fetched(&mut self, now_ms: u64, fetched: Fetched) {
         let (digest, result) = match fetched {
             Fetched::Nothing => return,
             Fetched::Done(digest, bytes) => (digest, Ok(bytes)),
             Fetched::Failed(digest, code) => (digest, Err(code)),
         };
-        let mut failed = Vec::new();
-        for (task, job) in &mut self.jobs.by_task {
+        let mut is_needed = false;
+        for job in self.jobs.by_task.values_mut() {
             if !matches!(job.stage, Stage::Fetching { digest: d, .. } if d == digest) {
                 continue;
             }
-            match &result {
-                Ok(bytes) => job.stage = Stage::Queued { package: Bytes::copy_from_slice(bytes) },
-                Err(_) => failed.push(*task),
+            is_needed = true;
+            if let Ok(bytes) = &result {
+                job.enter(Stage::Queued { package: Bytes::copy_from_slice(bytes) }, now_ms);
             }
         }
-        failed.into_iter().for_each(|task| self.hand_back(task, HandBackReason::Failed));
+        let is_failed = result.is_err();
         if self.wanted.contains(&digest) {
             self.wanted.retain(|d| *d != digest);
             self.actions.push(Action::Data { digest, result });
         }
-    }
-
-    pub(super) fn offered(&mut self, offer: Offer) {
-        let (task, attempt, deadline) = (offer.task, offer.attempt, offer.deadline);
-        if self.jobs.by_task.get(&task).is_some_and(|j| j.offer.attempt == attempt) {
-            return;
-        }
-        self.drop_job(task);
-        self.actions.push(Action::Event(ProverEvent::Offered { task, attempt, deadline }));
-        let can_meet = self.status.is_some_and(|s| self.jobs.can_meet(&offer, &s, &self.speed, self.config.lanes));
-        let reason = if self.stop != Stop::Running {
-            Some(HandBackReason::Stopping)
-        } else if self.jobs.by_task.len() >= MAX_JOBS {
-            Some(HandBackReason::TooMany)
-        } else {
-            (!can_meet).then_some(HandBackReason::TooSlow)
-        };
-        let job = Job::new(offer);
-        if let (Stage::Fetching { digest, .. }, None) = (&job.stage, reason) {
-            self.fetches.want(*digest);
-        }
-        self.jobs.by_task.insert(task, job);
-        if let Some(reason) = reason {
-            self.hand_back(task, reason);
-        }
-    }
-
-    /// Decides to hand a task back; the message goes out with the next drive.
-    pub(super) fn hand_back(&mut self, task: TaskId, reason: HandBackReason) {
-        let Some(job) = self.jobs.by_task.get_mut(&task) else { return };
-        if matches!(job.stage, Stage::Running { .. }) {
-            self.actions.push(Action::CancelWork { task, attempt: job.offer.attempt });
-        }
-        job.stage = Stage::HandBackDue { due_ms: 0 };
-        job.proof = None;
-        self.actions.push(Action::Event(ProverEvent::HandedBack { task, reason }));
-    }
-
-    pub(super) fn drop_job(&mut self, task: TaskId) {
-        if let Some(job) = self.jobs.by_task.remove(&task)
-            && matches!(job.stage, Stage::Running { .. })
-        {
-            self.actions.push(Action::CancelWork { task, attempt: job.offer.attempt });
+        if is_failed && is_needed {
+            // Who offers a task has its package.
+            self.node_fault(now_ms, "a package that it does not give");
         }
     }
 
@@ -141,27 +112,28 @@ impl ProverCore {
             return;
         }
         let Some(code) = refused else {
-            job.stage = Stage::Verified { due_ms: now_ms };
-            return;
+            return job.enter(Stage::Verified { due_ms: now_ms }, now_ms);
         };
-        self.actions.push(Action::Event(ProverEvent::Refused { task: Some(task), code, reason: 0 }));
         job.retries += 1;
+        let retries = job.retries;
+        self.event(ProverEvent::Refused { task: Some(task), code, reason: 0 });
         match code {
             Code::TaskNotOpen | Code::Late => self.drop_job(task),
-            Code::ProofInvalid | Code::ProofTooLong => self.hand_back(task, HandBackReason::Failed),
-            _ if job.retries > MAX_RETRIES => self.hand_back(task, HandBackReason::Failed),
-            _ => job.stage = Stage::Proven { due_ms: now_ms + (RETRY_MS << job.retries) },
+            Code::ProofInvalid | Code::ProofTooLong => self.hand_back(now_ms, task, HandBackReason::Failed),
+            _ if retries > MAX_RETRIES => self.hand_back(now_ms, task, HandBackReason::Failed),
+            _ => {
+                let due_ms = now_ms.saturating_add(RETRY_MS << retries);
+                if let Some(job) = self.jobs.by_task.get_mut(&task) {
+                    job.enter(Stage::Proven { due_ms }, now_ms);
+                }
+            }
         }
     }
 
     pub(super) fn drive_jobs(&mut self, now_ms: u64) {
-        let due: Vec<TaskId> = self
-            .jobs
-            .by_task
-            .iter()
-            .filter(|(_, job)| job.due_ms().is_some_and(|due| now_ms >= due))
-            .map(|(task, _)| *task)
-            .collect();
+        let jobs = self.jobs.by_task.iter();
+        let due = jobs.filter(|(_, job)| job.due_ms().is_some_and(|due| now_ms >= due)).map(|(task, _)| *task);
+        let due: Vec<TaskId> = due.collect();
         for task in due {
             let Some(job) = self.jobs.by_task.get_mut(&task) else { continue };
             match (&job.stage, &job.proof) {
@@ -177,8 +149,8 @@ impl ProverCore {
                             bytes: Bytes::copy_from_slice(piece),
                         })
                         .collect();
-                    job.stage = Stage::Checking;
-                    frames.into_iter().for_each(|frame| self.send(frame));
+                    job.enter(Stage::Checking, now_ms);
+                    frames.into_iter().for_each(|frame| self.send(now_ms, frame));
                 }
                 (Stage::Verified { .. }, Some((proof_hash, _))) => {
                     let proof_hash = *proof_hash;
@@ -186,12 +158,12 @@ impl ProverCore {
                         TaskKind::Aggregate { .. } => MessageBody::SubmitAggregate { task, proof_hash },
                         _ => MessageBody::SubmitProof { task, proof_hash },
                     };
-                    job.stage = Stage::Submitted;
-                    self.message(now_ms, body, Purpose::Submit(task));
+                    job.enter(Stage::Submitted, now_ms);
+                    self.message(now_ms, body, About::Submit(task));
                 }
                 (Stage::HandBackDue { .. }, _) => {
-                    job.stage = Stage::HandingBack;
-                    self.message(now_ms, MessageBody::HandBack { task }, Purpose::HandBack(task));
+                    job.enter(Stage::HandingBack, now_ms);
+                    self.message(now_ms, MessageBody::HandBack { task }, About::HandBack(task));
                 }
                 _ => {}
             }
@@ -203,14 +175,12 @@ impl ProverCore {
         while self.jobs.running() < self.config.lanes.max(1) as usize {
             let Some(task) = self.jobs.next_queued() else { return };
             let Some(job) = self.jobs.by_task.get_mut(&task) else { return };
-            let Stage::Queued { package } = std::mem::replace(&mut job.stage, Stage::Running { since_ms: now_ms })
-            else {
-                return;
-            };
+            let Stage::Queued { package } = std::mem::replace(&mut job.stage, Stage::Running) else { return };
+            (job.since_ms, job.progress, job.told_ms) = (now_ms, (now_ms, 0), now_ms);
             let (attempt, segments, kind) = (job.offer.attempt, job.offer.segments, job.offer.kind.clone());
+            let estimate_ms = self.speed.estimate(&kind, segments).map_or(0, |e| e.safe_ms());
             self.actions.push(Action::StartWork { task, attempt, kind, segments, package });
-            let estimate_ms = self.speed.estimate_ms(u64::from(segments)).unwrap_or(0);
-            self.send(ClientFrame::TaskStarted { task, attempt, estimate_ms });
+            self.send(now_ms, ClientFrame::TaskStarted { task, attempt, estimate_ms });
         }
     }
 }

@@ -3,7 +3,7 @@
 use alloy_primitives::{Bytes, keccak256};
 use crowdfold_events::{
     B256, Height, ItemIndex, MessageBody, SignedMessage, Signer, SigningDomain, TaskId, Zkpow,
-    event::{InactiveReason, TaskKind},
+    event::{DrawReceipt, InactiveReason, TaskKind},
     signing::{SignatureBytes, recover},
     wire::{
         Answer, ChainStatus, ClientFrame, CloseReason, Code, MAX_CHUNK_BYTES, MAX_FRAME_BYTES, NodeFrame, Notice,
@@ -31,7 +31,7 @@ fn config() -> ProverConfig {
     ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: PARAMS }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS) }),
         ms_per_segment: None,
         seed: 1,
         registers: true,
@@ -62,6 +62,11 @@ fn limits() -> SessionLimits {
     }
 }
 
+fn draw() -> DrawReceipt {
+    let (beacon_height, beacon, set_root) = (Height(10), B256::ZERO, B256::ZERO);
+    DrawReceipt { beacon_height, beacon, set_root, candidates: 1, index: 0, rejected: 0 }
+}
+
 fn offer(task: u64, deadline: u64) -> NodeFrame {
     NodeFrame::TaskOffer {
         offer: Offer {
@@ -73,7 +78,7 @@ fn offer(task: u64, deadline: u64) -> NodeFrame {
             assigned: Height(10),
             deadline: Height(deadline),
             package: Package::Inline { bytes: Bytes::from_static(b"input") },
-            draw: None,
+            draw: Some(draw()),
         },
     }
 }
@@ -187,6 +192,16 @@ impl World {
 
     fn body(&mut self) -> Option<MessageBody> {
         self.message().map(|m| m.message.body)
+    }
+
+    /// Takes all system messages; the tasks that they hand back.
+    fn handed_back(&mut self) -> Vec<TaskId> {
+        let bodies: Vec<MessageBody> = std::iter::from_fn(|| self.body()).collect();
+        let tasks = bodies.into_iter().filter_map(|body| match body {
+            MessageBody::HandBack { task } => Some(task),
+            _ => None,
+        });
+        tasks.collect()
     }
 
     fn answer(&mut self, message: &SignedMessage, answer: Answer) {
