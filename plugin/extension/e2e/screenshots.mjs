@@ -1,5 +1,5 @@
 // Takes pictures of popup and options in each state, light and dark, with the mock engine.
-// Usage: node e2e/screenshots.mjs [--png DIR] [ONLY…]     (first: node build.mjs)
+// Usage: node e2e/screenshots.mjs [--png DIR] [ONLY…]
 // Without --png: WebP into docs/screenshots. ONLY: names of shots.
 import { chromium } from "playwright-core";
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
@@ -14,6 +14,8 @@ const out = png ?? join(root, "../../docs/screenshots");
 const BUDGET_BYTES = 1_500_000;
 
 const NOW = new Date("2026-03-14T16:24:00Z");
+// Stands for the font of a desktop, where there is such a one; else the machine's own.
+const FONT = 'Inter, system-ui, sans-serif';
 const POPUP = { width: 384, height: 600 };
 const PAGE = { width: 900, height: 900 };
 const popup = (state, change = {}) => ({ path: `popup.html?state=${state}`, size: POPUP, whole: false, ...change });
@@ -117,6 +119,7 @@ for (const scheme of ["light", "dark"]) {
     await page.clock.setFixedTime(NOW);
     await page.goto(`${server.url}/${shot.path}`);
     if (!shot.path.includes("starting")) await page.locator("main[aria-busy=true]").waitFor({ state: "detached" });
+    await page.evaluate((font) => document.documentElement.style.setProperty("--font", font), FONT);
     await shot.act?.(page);
     // A picture of the whole page has no use for bars that stick to its edges.
     if (shot.whole) await page.setViewportSize({ width: shot.size.width, height: await page.evaluate(() => Math.ceil(document.documentElement.scrollHeight)) });

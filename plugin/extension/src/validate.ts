@@ -4,14 +4,11 @@
  * Unknown shapes are refused as a whole; nothing is repaired silently.
  */
 
+import { DATA_MB, MEMORY_MB, NODES_MAX, URL_LENGTH_MAX } from "./bounds";
 import type { Command, Request, Settings } from "./messages";
 import { TroubleError } from "./trouble";
 
-const NODES_MAX = 8;
-const URL_LENGTH_MAX = 200;
 const PASSPHRASE_LENGTH_MAX = 1024;
-const MEMORY_MB = { min: 512, max: 4096 };
-const DATA_MB = { min: 10, max: 1_000_000 };
 
 type Fields = Record<string, unknown>;
 

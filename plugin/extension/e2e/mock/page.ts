@@ -122,6 +122,7 @@ Object.assign(globalThis, {
   chrome: {
     runtime: {
       connect: () => engine.connect(),
+      sendMessage: () => Promise.resolve(true),
       getManifest: () => ({ version: "0.1.0" }),
     },
   },

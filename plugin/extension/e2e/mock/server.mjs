@@ -1,5 +1,6 @@
-// Serves the built extension's pages with the mock engine in place of the real one, under the extension's own
-// content security policy. `node e2e/mock/server.mjs` for a look by hand; the tests and screenshots import it.
+// Serves popup and options, bundled from the sources, with the mock engine in place of the real one, under the
+// extension's own content security policy. `node e2e/mock/server.mjs` for a look by hand; tests and screenshots
+// import it.
 import { build } from "esbuild";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -10,19 +11,25 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 
 /** Starts the server; `root` is the folder of package.json. */
 export async function serveMock(root, port = 0) {
-  const pages = join(root, "../dist/extension");
+  const pages = join(root, "public");
   const bundle = async (entry, format) => {
     const made = await build({ absWorkingDir: root, entryPoints: [entry], bundle: true, write: false, format, logLevel: "warning" });
     return made.outputFiles[0].text;
   };
   const mock = await bundle("e2e/mock/page.ts", "iife");
   const { STATE_NAMES } = await import(`data:text/javascript,${encodeURIComponent(await bundle("e2e/mock/states.ts", "esm"))}`);
+  const scripts = {
+    "/mock.js": mock,
+    "/popup.js": await bundle("src/popup.ts", "esm"),
+    "/options.js": await bundle("src/options.ts", "esm"),
+  };
   const manifest = JSON.parse(await readFile(join(root, "public/manifest.json"), "utf8"));
   const policy = manifest.content_security_policy.extension_pages;
 
   const body = async (path) => {
     if (path === "/") return index(STATE_NAMES);
-    if (path === "/mock.js") return mock;
+    if (path === "/favicon.ico") return "";
+    if (path in scripts) return scripts[path];
     const file = await readFile(join(pages, normalize(path)));
     return path.endsWith(".html") ? file.toString().replace("<script", '<script src="mock.js"></script>\n    <script') : file;
   };
@@ -36,8 +43,13 @@ export async function serveMock(root, port = 0) {
       () => response.writeHead(404).end(),
     );
   });
+  server.keepAliveTimeout = 100;
   await new Promise((done) => server.listen(port, "127.0.0.1", done));
-  return { url: `http://127.0.0.1:${server.address().port}`, states: STATE_NAMES, close: () => server.close() };
+  return { url: `http://127.0.0.1:${server.address().port}`, states: STATE_NAMES, close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 function index(states) {

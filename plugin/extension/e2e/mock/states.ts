@@ -209,6 +209,8 @@ const DETAIL: Record<Trouble["code"], string> = {
   "wrong-passphrase": "decryption failed",
   "bad-key": "not a scalar of secp256k1",
   "bad-settings": "threads: 9 of 8",
+  "wallet-exists": "export and delete the present key first",
+  "no-wallet": "sign",
 };
 
 export const TROUBLES = Object.keys(DETAIL) as Trouble["code"][];

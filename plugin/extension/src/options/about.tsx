@@ -1,6 +1,7 @@
 /** Version, chain, privacy. */
 import type { JSX } from "preact";
 import type { View } from "../messages";
+import { shortHex } from "../ui/format";
 import { CopyButton } from "../ui/parts";
 import { Section } from "./save";
 
@@ -11,7 +12,7 @@ export function About(props: { chain: View["chain"] }): JSX.Element {
         <div><dt>Version</dt><dd data-testid="version">{version()}</dd></div>
         {props.chain !== null && <div><dt>Chain</dt><dd>{props.chain.id}</dd></div>}
         {props.chain !== null && (
-          <div><dt>Genesis</dt><dd class="hash"><code class="mono wrap">{props.chain.genesis}</code><CopyButton text={props.chain.genesis} what="genesis hash" /></dd></div>
+          <div><dt>Genesis</dt><dd class="hash"><code class="mono" title={props.chain.genesis}>{shortHex(props.chain.genesis)}</code><CopyButton text={props.chain.genesis} what="genesis hash" /></dd></div>
         )}
       </dl>
       <h3>Privacy</h3>

@@ -1,13 +1,12 @@
 /** How much of the computer proving may take. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { DATA_MB, MEMORY_MB } from "../bounds";
 import type { View } from "../messages";
 import { bytes, measured } from "../ui/format";
 import { Field, Toggle } from "../ui/parts";
-import { type Checked, checkNumber, MAX_MEMORY_MB, MIN_MEMORY_MB } from "../ui/validate";
+import { type Checked, checkNumber } from "../ui/validate";
 import { Section, useSaver } from "./save";
-
-const MAX_DATA_MB = 1_000_000;
 
 export function Limits(props: { view: View }): JSX.Element {
   const { settings, hardware_threads: most, memory_bytes: used, ms_per_segment: speed } = props.view;
@@ -36,10 +35,10 @@ export function Limits(props: { view: View }): JSX.Element {
         label="Memory"
         unit="MB"
         value={settings.memory_mb}
-        min={MIN_MEMORY_MB}
-        max={MAX_MEMORY_MB}
+        min={MEMORY_MB.min}
+        max={MEMORY_MB.max}
         hint="A simple transfer needs about 1000 MB with two threads."
-        check={(text) => checkNumber(text, MIN_MEMORY_MB, MAX_MEMORY_MB, "MB")}
+        check={(text) => checkNumber(text, MEMORY_MB.min, MEMORY_MB.max, "MB")}
         onSave={(memory_mb) => save({ memory_mb })}
       />
       <Data value={settings.data_mb_per_day} onSave={(data_mb_per_day) => save({ data_mb_per_day })} />
@@ -106,9 +105,9 @@ function Data(props: { value: number | null; onSave: (value: number | null) => P
             label="Data per day"
             unit="MB"
             value={props.value}
-            min={1}
-            max={MAX_DATA_MB}
-            check={(text) => checkNumber(text, 1, MAX_DATA_MB, "MB")}
+            min={DATA_MB.min}
+            max={DATA_MB.max}
+            check={(text) => checkNumber(text, DATA_MB.min, DATA_MB.max, "MB")}
             onSave={props.onSave}
           />
         </div>

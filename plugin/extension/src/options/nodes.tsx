@@ -1,9 +1,10 @@
 /** The list of nodes and the chain that they must serve. */
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
+import { NODES_MAX } from "../bounds";
 import type { Settings, View } from "../messages";
 import { CopyButton, Field } from "../ui/parts";
-import { checkNode, DEFAULT_NODE, MAX_NODES } from "../ui/validate";
+import { checkNode, DEFAULT_NODE } from "../ui/validate";
 import { Section, useSaver } from "./save";
 
 export function Nodes(props: { settings: Settings; connection: View["connection"] }): JSX.Element {
@@ -47,7 +48,7 @@ export function Nodes(props: { settings: Settings; connection: View["connection"
           </li>
         ))}
       </ol>
-      {nodes.length < MAX_NODES ? (
+      {nodes.length < NODES_MAX ? (
         <form
           class="add-row"
           noValidate

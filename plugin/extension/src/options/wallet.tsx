@@ -8,7 +8,7 @@ import { Busy, CopyButton, Field, Form, Zkpow } from "../ui/parts";
 import { NewWallet, refusal, Secret, Unlock } from "../ui/wallet-forms";
 import { Section } from "./save";
 
-type Open = "none" | "export" | "import" | "delete";
+type Open = "none" | "export" | "delete";
 
 export function WalletSection(props: { wallet: View["wallet"]; account: Account | null }): JSX.Element {
   const { wallet } = props;
@@ -30,23 +30,14 @@ export function WalletSection(props: { wallet: View["wallet"]; account: Account 
       {wallet.address !== null && (
         <p class="copy-row address"><code class="mono wrap" data-testid="address">{wallet.address}</code><CopyButton text={wallet.address} what="address" /></p>
       )}
-      {wallet.state === "locked" ? <Unlock /> : (
-        <div class="buttons">
-          <button type="button" class="button plain" onClick={() => void send({ type: "lock" })}>Lock now</button>
-        </div>
-      )}
+      {wallet.state === "locked" && <Unlock />}
       <div class="buttons">
-        <Opener which="export" open={open} toggle={toggle} label="Export the key…" />
-        <Opener which="import" open={open} toggle={toggle} label="Replace by another key…" />
-        <Opener which="delete" open={open} toggle={toggle} label="Delete the wallet…" />
+        {wallet.state === "unlocked" && <button type="button" class="button plain" onClick={() => void send({ type: "lock" })}>Lock</button>}
+        <Opener which="export" open={open} toggle={toggle} label="Export key…" />
+        <Opener which="delete" open={open} toggle={toggle} label="Delete wallet…" />
       </div>
+      {open === "none" && <p class="hint">To use another key here, export this one, delete it, then import the other.</p>}
       {open === "export" && <Export />}
-      {open === "import" && (
-        <div class="confirm">
-          <p class="warning-text">The imported key takes the place of the present one. Export the present key first, or what it holds is lost.</p>
-          <NewWallet importing submit="Replace the wallet" onDone={close} />
-        </div>
-      )}
       {open === "delete" && <Delete account={props.account} onDone={close} />}
     </Section>
   );

@@ -42,8 +42,10 @@ function Skeleton(props: { starting: boolean }): JSX.Element {
       </header>
       <main aria-busy="true">
         <section class="hero" role="status">
-          <h1 data-testid="state">{props.starting ? said.headline : " "}</h1>
-          <p>{props.starting ? said.text : " "}</p>
+          <div>
+            <h1 data-testid="state">{props.starting ? said.headline : "Crowdfold"}</h1>
+            <p>{props.starting ? said.text : "\u00a0"}</p>
+          </div>
         </section>
         <div class="card skeleton" aria-hidden="true"><i /><i /><i /></div>
         <div class="card skeleton" aria-hidden="true"><i /><i /></div>

@@ -50,7 +50,7 @@ function Row(props: { job: Job; now_ms: number }): JSX.Element {
         <summary>
           <span class={`sign ${tone}`}><Sign /></span>
           <span class="job-what">
-            <span class="job-title">{KIND[job.kind]} <span class="muted">{count(job.task)}</span></span>
+            <span class="job-title">{KIND[job.kind]} <span class="muted">{job.task}</span></span>
             <span class="job-result" data-testid="job-result">{RESULT[job.result]}<span class="muted"> · {ago(job.ended_ms ?? job.offered_ms, props.now_ms)}</span></span>
           </span>
           <span class="job-amount"><Net job={job} /></span>

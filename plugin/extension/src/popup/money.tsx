@@ -61,17 +61,20 @@ function Debt(props: { owed: bigint; detailsRef: RefObject<HTMLDetailsElement> }
 
 function Trust(props: { account: Account; inDebt: boolean }): JSX.Element {
   const { slots, consecutive_valid: valid, next_slot_at: next, standing } = props.account;
+  if (slots === 0) return <p class="trust muted">This computer is {STANDING[standing]}.</p>;
   const tasks = slots === 1 ? "one task at a time" : `${count(slots)} tasks at a time`;
+  const notes = [
+    `${count(valid)} valid in a row`,
+    next !== null && next > valid ? `level ${slots + 1} at ${count(next)}` : "",
+    next === null && !props.inDebt && slots > 1 ? "the highest level" : "",
+    props.inDebt ? "no more until the debt is repaid" : "",
+    standing === "active" ? "" : STANDING[standing],
+  ];
   return (
     <div class="trust">
-      <p class="trust-head"><b>Trust level {count(slots)}</b> <span class="muted">{slots === 0 ? STANDING[standing] : tasks}</span></p>
-      <p class="hint">
-        {count(valid)} valid in a row
-        {next !== null && next > valid && `; level ${slots + 1} at ${count(next)}`}
-        {next === null && !props.inDebt && slots > 1 && "; the highest level"}
-        {props.inDebt && "; one task at a time until the debt is repaid"}
-        {slots > 0 && standing !== "active" && `; ${STANDING[standing]}`}.
-      </p>
+      <p><b>Trust level {count(slots)}</b> <span class="muted">{tasks}</span></p>
+      {next !== null && next > 0 && <div class="meter" aria-hidden="true"><span style={{ width: `${Math.min(100, (valid / next) * 100)}%` }} /></div>}
+      <p class="hint">{notes.filter(Boolean).join("; ")}.</p>
     </div>
   );
 }
@@ -79,6 +82,11 @@ function Trust(props: { account: Account; inDebt: boolean }): JSX.Element {
 /** Today and all days side by side. */
 export function Periods(props: { view: View }): JSX.Element {
   const { today, total, ms_per_segment: speed, memory_bytes: memory } = props.view;
+  const meters = [
+    today.bytes > 0 ? `${bytes(today.bytes)} of data today` : "",
+    speed !== null ? `${measured(speed)} per segment` : "",
+    memory !== null ? `${bytes(memory)} of memory` : "",
+  ].filter(Boolean);
   return (
     <section class="card" aria-labelledby="periods-title">
       <h2 id="periods-title" class="visually-hidden">Earnings</h2>
@@ -86,11 +94,7 @@ export function Periods(props: { view: View }): JSX.Element {
         <Period name="Today" testid="today" {...today} />
         <Period name="Total" testid="total" {...total} />
       </div>
-      <p class="hint meters">
-        {bytes(today.bytes)} of data today
-        {speed !== null && ` · ${measured(speed)} per segment`}
-        {memory !== null && ` · ${bytes(memory)} of memory`}
-      </p>
+      {meters.length > 0 && <p class="hint meters">{meters.join(" · ")}</p>}
     </section>
   );
 }
@@ -102,7 +106,7 @@ function Period(props: { name: string; testid: string; earned: string; penalties
       <h3>{props.name}</h3>
       <p class="period-amount"><Zkpow value={props.earned} signed /></p>
       <p class="hint">{count(props.proofs)} {props.proofs === 1 ? "proof" : "proofs"}</p>
-      {lost !== 0n && <p class="hint">Penalties <Zkpow value={lost < 0n ? lost : -lost} /></p>}
+      {lost !== 0n && <p class="hint">Penalties <Zkpow value={lost < 0n ? lost : -lost} bare /></p>}
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The proof that runs now. */
 import type { JSX } from "preact";
 import type { Running } from "../messages";
-import { count, duration, percent } from "../ui/format";
+import { duration, percent } from "../ui/format";
 import { Zkpow } from "../ui/parts";
 import { STAGE, STEPS } from "../ui/words";
 
@@ -16,7 +16,7 @@ export function Proof(props: { running: Running }): JSX.Element {
     <section class="card proof" aria-labelledby="proof-title" data-testid="proof">
       <div class="card-head">
         <h2 id="proof-title">{TITLE[running.kind]}</h2>
-        <span class="muted">task {count(running.task)}{running.attempt > 1 ? `, attempt ${running.attempt}` : ""}</span>
+        <span class="muted">task {running.task}{running.attempt > 1 ? `, attempt ${running.attempt}` : ""}</span>
       </div>
       <div class="progress-head">
         <span class="progress-number">{percent(running.permille)}</span>
@@ -38,14 +38,13 @@ export function Proof(props: { running: Running }): JSX.Element {
         {STEPS.map((step, index) => {
           const state = index < at ? "past" : index === at ? "now" : "next";
           return (
-            <li key={step.label} class={state} aria-current={state === "now" ? "step" : undefined}>
-              {step.label}
-              <span class="visually-hidden">{state === "past" ? " (done)" : ""}</span>
+            <li key={step.label} class={state} title={step.label} aria-current={state === "now" ? "step" : undefined}>
+              <span class="visually-hidden">{state === "past" ? `${step.label}, done` : step.label}</span>
             </li>
           );
         })}
       </ol>
-      <p class="hint stage-text">Now: {STAGE[running.stage]}.</p>
+      <p class="stage-text"><b>{STEPS[at]?.label}</b> <span class="muted">{at + 1} of {STEPS.length}: {STAGE[running.stage]}</span></p>
       <dl class="pairs two">
         <div>
           <dt>Bounty</dt>

@@ -4,13 +4,13 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { amount } from "./format";
 import { Check, Copy as CopyIcon } from "./icons";
 
-/** An amount in ZKPoW: short to read, every digit in the title. */
-export function Zkpow(props: { value: string | bigint; signed?: boolean; plain?: boolean; testid?: string }): JSX.Element {
+/** An amount in ZKPoW: short to read, every digit in the title; `bare` where the unit stands beside it already. */
+export function Zkpow(props: { value: string | bigint; signed?: boolean; plain?: boolean; bare?: boolean; testid?: string }): JSX.Element {
   const shown = amount(props.value, props.signed === true ? { signed: true } : {});
   const tone = props.plain === true ? "" : shown.sign < 0 ? " negative" : props.signed === true && shown.sign > 0 ? " positive" : "";
   return (
     <span class={"amount" + tone} title={shown.exact} data-testid={props.testid}>
-      {shown.text} <span class="unit">ZKPoW</span>
+      {shown.text}{props.bare === true ? null : <span class="unit"> ZKPoW</span>}
     </span>
   );
 }

@@ -7,6 +7,9 @@
  */
 import type { Command, Trouble, UiMessage, View } from "../messages";
 
+/** Asks the service worker to see to it that there is an engine; it answers once there is. */
+const wakeEngine = (): Promise<unknown> => chrome.runtime.sendMessage({ to: "service-worker", type: "wake" });
+
 /** Without a view for this long after connecting, the other end is taken to be gone. */
 const ANSWER_MS = 1_500;
 const RETRY_MIN_MS = 150;
@@ -24,6 +27,7 @@ interface Waiting {
 export class EnginePort {
   readonly #onView: (view: View | null) => void;
   readonly #connect: () => chrome.runtime.Port;
+  readonly #wake: () => Promise<unknown>;
   readonly #waiting = new Map<number, Waiting>();
   #port: chrome.runtime.Port | null = null;
   #lastId = 0;
@@ -31,9 +35,14 @@ export class EnginePort {
   #answer: ReturnType<typeof setTimeout> | undefined;
   #live = false;
 
-  constructor(onView: (view: View | null) => void, connect = () => chrome.runtime.connect({ name: "ui" })) {
+  constructor(
+    onView: (view: View | null) => void,
+    connect = () => chrome.runtime.connect({ name: "ui" }),
+    wake: () => Promise<unknown> = wakeEngine,
+  ) {
     this.#onView = onView;
     this.#connect = connect;
+    this.#wake = wake;
     this.#open();
   }
 
@@ -99,7 +108,10 @@ export class EnginePort {
   }
 
   #later(): void {
-    setTimeout(() => this.#open(), this.#retryMs);
+    const delay = new Promise((done) => setTimeout(done, this.#retryMs));
+    // A wake that fails (the service worker itself is starting) is tried again with the next connection.
+    const woken = Promise.race([this.#wake().catch(() => undefined), new Promise((done) => setTimeout(done, ANSWER_MS))]);
+    void Promise.all([delay, woken]).then(() => this.#open());
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
   }
 

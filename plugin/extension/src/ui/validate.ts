@@ -1,12 +1,9 @@
 /** Checks of what a user types, with the words to show beside the field. */
+import { URL_LENGTH_MAX } from "../bounds";
 import type { Settings } from "../messages";
 
 /** Where a node on this computer listens unless told otherwise. */
 export const DEFAULT_NODE = "ws://127.0.0.1:8545/plugin";
-/** Tried in turn; more than this many would only hide a dead list. */
-export const MAX_NODES = 8;
-export const MIN_MEMORY_MB = 256;
-export const MAX_MEMORY_MB = 4096;
 export const MIN_PASSPHRASE = 8;
 
 /** `note` is worth saying although the value is taken. */
@@ -18,6 +15,7 @@ const bad = (error: string): { ok: false; error: string } => ({ ok: false, error
 export function checkNode(text: string, others: readonly string[] = []): Checked<string> {
   const typed = text.trim();
   if (typed === "") return bad("Enter the address of a node, such as " + DEFAULT_NODE);
+  if (typed.length > URL_LENGTH_MAX) return bad(`The address is longer than ${URL_LENGTH_MAX} characters`);
   let url: URL;
   try {
     url = new URL(typed);

@@ -249,6 +249,20 @@ export const TROUBLE: Record<Trouble["code"], { title: string; text: string; mon
     help: "Copy the key again from where you exported it.",
     action: null,
   },
+  "wallet-exists": {
+    title: "There is a wallet already",
+    text: "A new one would take its place.",
+    money: "Your present wallet is unchanged.",
+    help: "Export its key and delete it first, if you really want another.",
+    action: { label: "Open wallet", does: "options-wallet" },
+  },
+  "no-wallet": {
+    title: "There is no wallet",
+    text: "This needs a wallet, and there is none in this browser.",
+    money: NO_LOSS,
+    help: "Create one, or import its key from your backup.",
+    action: { label: "Open wallet", does: "options-wallet" },
+  },
   "bad-settings": {
     title: "These settings cannot be used",
     text: "One of the values is outside what is allowed. The settings before it still apply.",
@@ -266,7 +280,7 @@ export function troubleLine(trouble: Trouble): string {
 
 /** What a debt is, to somebody who has one. */
 export const DEBT =
-  "Debt comes from penalties larger than what you had earned. Your next rewards repay it first, by themselves; until it is repaid you get one task at a time. You never have to pay it, but beyond the chain’s limit no work is assigned.";
+  "Debt comes from penalties larger than what you had earned. Your next rewards repay it first, by themselves; until it is repaid you get one task at a time. The same amount in your wallet cannot be spent meanwhile, and beyond the chain’s limit no work is assigned.";
 
 /** Where a transfer repays a debt: a system account of every Crowdfold chain. */
 export const REPAY_ADDRESS = "0xc0f01d0000000000000000000000000000000004";
