@@ -84,3 +84,8 @@ fn run(script: &str) {
 fn the_plugin_proves_is_paid_survives_and_explains_its_penalty() {
     run("must-show.mjs");
 }
+
+#[test]
+fn the_plugin_withstands_lying_nodes_prying_pages_and_failing_storage() {
+    run("bad-input.mjs");
+}

@@ -65,18 +65,19 @@ export class Browser {
   }
 
   /**
-   * Starts Chromium with the profile in `profile`.
-   * @param {{profile: string, extension?: string, pages?: boolean}} options
+   * Starts Chromium with the profile in `profile` and unpacked extensions, the plugin first.
+   * @param {{profile: string, extension?: string | string[]}} options
    */
   static async start({ profile, extension = EXTENSION }) {
+    const folders = [extension].flat();
     const executablePath = findChromium();
     if (!executablePath) throw new Error('there is no Chromium on the PATH, and CROWDFOLD_CHROMIUM names none');
-    if (!existsSync(join(extension, 'manifest.json'))) throw new Error(`${extension} is not built: run scripts/plugin`);
+    if (!existsSync(join(folders[0], 'manifest.json'))) throw new Error(`${folders[0]} is not built: run scripts/plugin`);
     const context = await chromium.launchPersistentContext(profile, {
       executablePath,
       headless: true,
       ignoreDefaultArgs: ['--disable-extensions'],
-      args: [...ARGS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`],
+      args: [...ARGS, `--disable-extensions-except=${folders.join()}`, `--load-extension=${folders.join()}`],
       viewport: { width: 400, height: 640 },
       // The caller decides what a signal means.
       handleSIGINT: false,
@@ -86,6 +87,17 @@ export class Browser {
     const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker', { timeout: 30_000 }));
     const cdp = await context.browser().newBrowserCDPSession();
     return new Browser(context, cdp, new URL(worker.url()).host);
+  }
+
+  /** The id of another unpacked extension, by its name. */
+  async otherId(name) {
+    const page = await this.tab('chrome://extensions/');
+    const found = await page.evaluate(
+      (wanted) => new Promise((done) => chrome.developerPrivate.getExtensionsInfo({}, (all) => done(all.find((e) => e.name === wanted)?.id ?? null))),
+      name,
+    );
+    await page.close();
+    return found;
   }
 
   /** A page of the extension in a tab, such as `popup.html`. */

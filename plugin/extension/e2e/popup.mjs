@@ -113,10 +113,12 @@ export class Popup {
     }
   }
 
-  /** A job's row as the user reads it; null when there is none. */
+  /** A job's row with all that it says when the user opens it; null when there is none. */
   async job(task) {
     const row = this.page.locator(`[data-testid=job][data-task="${task}"]`).first();
-    return (await row.count()) ? (await row.innerText()).replace(/\s+/g, ' ').trim() : null;
+    if (!(await row.count())) return null;
+    if (!(await row.locator('details').first().evaluate((details) => details.open))) await row.locator('summary').first().click();
+    return (await row.innerText()).replace(/\s+/g, ' ').trim();
   }
 
   /** From a fresh install to a popup that works for `node`. */
