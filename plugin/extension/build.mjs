@@ -1,4 +1,4 @@
-// Bundles the extension into plugin/dist/extension: five entry points, the files of public/, and the WebAssembly
+// Bundles the extension into plugin/dist/extension: six entry points, the files of public/, and the WebAssembly
 // module from plugin/dist/wasm. Output depends on nothing but the sources: no time, no path, no environment.
 import { build } from "esbuild";
 import { cp, mkdir, rm, stat } from "node:fs/promises";
@@ -15,7 +15,7 @@ await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 await build({
   absWorkingDir: here,
-  entryPoints: ["service-worker", "offscreen", "prover-worker", "popup", "options"].map((name) => `src/${name}.ts`),
+  entryPoints: ["service-worker", "offscreen", "prover-worker", "pool-thread", "popup", "options"].map((name) => `src/${name}.ts`),
   outdir: out,
   bundle: true,
   format: "esm",

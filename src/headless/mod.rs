@@ -6,6 +6,7 @@
 //!
 //! Only `ws://` is spoken: put a proxy in front for TLS.
 
+mod alone;
 mod real;
 
 use std::{
@@ -37,6 +38,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 
+pub use alone::fetch_alone;
 pub use real::RealWork;
 
 /// Time for opening a connection.
@@ -287,7 +289,15 @@ impl Shell {
                             reply.send(result.clone()).unwrap_or_default();
                         }
                     }
-                    Action::Event(event) => (self.on_event)(event),
+                    Action::Event(event) => {
+                        // There is one node to turn to.
+                        let is_over = matches!(event, ProverEvent::WrongChain { .. });
+                        (self.on_event)(event);
+                        if is_over {
+                            self.disconnect().await;
+                            return Some(Outcome::WrongChain);
+                        }
+                    }
                     Action::Finished(outcome) => return Some(outcome),
                 }
             }

@@ -10,14 +10,14 @@ use actix::prelude::*;
 use alloy_primitives::keccak256;
 use crowdfold_events::{
     ItemIndex, MessageBody, SigningDomain, Zkpow,
-    wire::{ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
+    wire::{Account, ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
 };
 use crowdfold_prover::ExpectedChain;
 use tokio_tungstenite::tungstenite::Message as Packed;
 
 use super::*;
 use crate::actors::session::{
-    Command, Endpoint, NodeIdentity, Seed, SessionConfig, SessionDirectory, configure,
+    Command, Endpoint, NodeIdentity, Origins, Seed, SessionConfig, SessionDirectory, configure,
     messages::{
         DataPiece, Deliver, FetchData, ProofReceived, Refusal, Services, SessionClosed, SessionOpening, Shutdown,
         SubmitSystemMessage, TaskProgress,
@@ -78,6 +78,7 @@ impl FakeNode {
             assigned: Height(10),
             deadline: Height(1_000),
             package: Package::Fetch { digest: keccak256(package()), length: package().len() as u32 },
+            draw: None,
         }
     }
 }
@@ -115,7 +116,21 @@ impl Handler<SessionOpening> for FakeNode {
         };
         let standing = if is_first { Standing::Unknown } else { Standing::Active };
         let offers = if is_first { vec![] } else { vec![self.offer()] };
-        Ok(Seed { standing, next_sequence: 1 + 100 * log.openings as u64, status, offers })
+        let account = Account {
+            height: Height(10),
+            standing,
+            balance: Zkpow(0),
+            accrued: Zkpow(0),
+            debt: Zkpow(0),
+            bond: Zkpow(0),
+            consecutive_valid: 0,
+            slots: 1,
+            next_slot_at: Some(10),
+            accepted: 0,
+            failed: 0,
+        };
+        let next_sequence = 1 + 100 * log.openings as u64;
+        Ok(Seed { standing, next_sequence, status, account, recent: vec![], offers })
     }
 }
 
@@ -234,7 +249,7 @@ async fn node(accepts: bool) -> Net {
     config.limits.min_heartbeat_ms = 10;
     let directory = SessionDirectory::new(identity(), config.clone(), services, 8).start();
     node.send(Join(directory.clone())).await.unwrap();
-    let endpoint = Endpoint::new(identity(), config, directory.clone(), 8);
+    let endpoint = Endpoint::new(identity(), config, directory.clone(), 8, Origins::default());
     let server = actix_web::HttpServer::new(move || actix_web::App::new().configure(configure(endpoint.clone())))
         .workers(1)
         .disable_signals()
@@ -249,7 +264,7 @@ fn prover(url: &str, work: Arc<dyn ProveWork>, events: Arc<Mutex<Vec<ProverEvent
     let config = ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: PARAMS }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS) }),
         ms_per_segment: None,
         seed: 7,
         registers: true,
@@ -275,7 +290,7 @@ async fn a_prover_registers_proves_is_accepted_and_leaves() {
     let (prover, handle) = prover(&net.url, echo.clone(), events.clone());
     let running = tokio::spawn(prover.run());
     until("accepted", || {
-        let closed = ProverEvent::Closed { task: TaskId(1), reason: CloseReason::Accepted };
+        let closed = ProverEvent::Closed { task: TaskId(1), attempt: 1, reason: CloseReason::Accepted };
         events.lock().unwrap().contains(&closed)
     })
     .await;

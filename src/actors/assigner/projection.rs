@@ -1,17 +1,19 @@
 //! What each plugin's session has to be told, as a function of blocks.
 //!
-//! It holds who has which task and what sessions are open; all of it can be
-//! rebuilt from a snapshot. It does no IO
-//! and knows no package: the shell builds packages for the offers it names.
+//! It holds who has which task and what sessions are open, which can be rebuilt
+//! from a snapshot, and what happened lately. It does no IO and knows no
+//! package: the shell builds packages for the offers it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crowdfold_events::{
     Address, Event, Height, TaskId, Zkpow,
-    event::{SettlementEntry, TaskKind},
-    wire::{CloseReason, Notice, Standing},
+    event::{DrawReceipt, SettlementEntry, TaskKind},
+    wire::{CloseReason, Happened, Notice, Standing},
 };
 use crowdfold_kernel::{State, model::TaskStatus};
+
+use super::recent::Recent;
 
 /// Quarantined tasks offered to one plugin at a time.
 const OPEN_TO_ALL: usize = 2;
@@ -31,6 +33,8 @@ pub struct Assigned {
     pub assigned: Height,
     /// Last block for a proof.
     pub deadline: Height,
+    /// How it was drawn, unless it is open to everybody.
+    pub draw: Option<DrawReceipt>,
 }
 
 /// Something for a session.
@@ -64,6 +68,7 @@ pub enum Tell {
 /// See the module's header.
 #[derive(Clone, Debug, Default)]
 pub struct Projection {
+    recent: Recent,
     /// Offered or to be offered, by plugin.
     tasks: BTreeMap<Address, BTreeMap<TaskId, Assigned>>,
     /// Plugins with a session.
@@ -93,6 +98,7 @@ fn assigned(state: &State, task: TaskId, plugin: &Address) -> Option<Assigned> {
             bounty: a.bounty,
             assigned: a.assigned_at,
             deadline: a.deadline,
+            draw: Some(a.receipt.clone()),
         }),
         TaskStatus::Quarantined { deadline } => Some(Assigned {
             attempt: found.attempts.saturating_add(1),
@@ -101,6 +107,7 @@ fn assigned(state: &State, task: TaskId, plugin: &Address) -> Option<Assigned> {
             bounty: found.base,
             assigned: state.height(),
             deadline: *deadline,
+            draw: None,
         }),
         _ => None,
     }
@@ -143,6 +150,17 @@ impl Projection {
         self.sessions.contains(plugin)
     }
 
+    /// Plugins with a session, in order of address.
+    pub fn open_sessions(&self) -> impl Iterator<Item = &Address> {
+        self.sessions.iter()
+    }
+
+    /// What blocks did to a plugin lately, oldest first.
+    #[must_use]
+    pub fn recent(&self, plugin: &Address) -> Vec<Happened> {
+        self.recent.of(plugin)
+    }
+
     /// A plugin's tasks.
     #[must_use]
     pub fn tasks(&self, plugin: &Address) -> Vec<(TaskId, Assigned)> {
@@ -179,21 +197,21 @@ impl Projection {
             Event::ProofAccepted { task, plugin, proof_hash }
             | Event::AggregateAccepted { task, plugin, proof_hash } => {
                 self.end_for_all(*task, plugin, tells);
-                self.notify(*plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
+                self.notify(state, *plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
             }
             Event::AssignmentTimedOut { task, plugin, .. } => {
                 self.end(*plugin, *task, CloseReason::TimedOut, tells);
             }
             Event::AdmissionLapsed { task, plugin } => {
                 self.end(*plugin, *task, CloseReason::TimedOut, tells);
-                self.notify(*plugin, Notice::AdmissionLapsed, tells);
+                self.notify(state, *plugin, Notice::AdmissionLapsed, tells);
             }
             Event::TaskHandedBack { task, plugin } => self.end(*plugin, *task, CloseReason::HandedBack, tells),
-            _ => self.notice(event, tells),
+            _ => self.notice(state, event, tells),
         }
     }
 
-    fn notice(&self, event: &Event, tells: &mut Vec<Tell>) {
+    fn notice(&mut self, state: &State, event: &Event, tells: &mut Vec<Tell>) {
         let (plugin, notice) = match event {
             Event::PluginRegistered { plugin } => (plugin, Notice::Registered),
             Event::AdmissionPassed { plugin, .. } => (plugin, Notice::AdmissionPassed),
@@ -220,17 +238,21 @@ impl Projection {
             Event::SettlementApplied { entries, .. } => {
                 for SettlementEntry { account, amount, credit } in entries {
                     if *credit {
-                        self.notify(*account, Notice::Settled { amount: *amount }, tells);
+                        self.notify(state, *account, Notice::Settled { amount: *amount }, tells);
                     }
                 }
                 return;
             }
             _ => return,
         };
-        self.notify(*plugin, notice, tells);
+        self.notify(state, *plugin, notice, tells);
     }
 
-    fn notify(&self, plugin: Address, notice: Notice, tells: &mut Vec<Tell>) {
+    fn notify(&mut self, state: &State, plugin: Address, notice: Notice, tells: &mut Vec<Tell>) {
+        // Settlements pay others too; an admission that lapsed leaves no plugin.
+        if state.plugin(&plugin).is_some() || notice == Notice::AdmissionLapsed {
+            self.recent.push(plugin, state.height(), &notice);
+        }
         if self.is_open(&plugin) {
             tells.push(Tell::Notify { plugin, notice });
         }
