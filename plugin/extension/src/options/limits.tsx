@@ -45,7 +45,7 @@ export function Limits(props: { view: View }): JSX.Element {
       <Toggle label="Prove on battery" hint="Off: waits for mains power." on={settings.on_battery} onChange={(on_battery) => save({ on_battery })} />
       <Toggle
         label="Prove while I use the computer"
-        hint="Off: begins when keyboard and mouse have rested for a few minutes."
+        hint="Off: begins when keyboard and mouse have rested for a minute."
         on={settings.while_in_use}
         onChange={(while_in_use) => save({ while_in_use })}
       />
