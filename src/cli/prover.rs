@@ -49,7 +49,8 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let config = ProverConfig {
         agent: concat!("crowdfold/", env!("CARGO_PKG_VERSION")).to_owned(),
         lanes: 1,
-        expected: (!args.any_chain).then_some(ExpectedChain { genesis_hash: genesis.hash, params_digest }),
+        expected: (!args.any_chain)
+            .then_some(ExpectedChain { genesis_hash: genesis.hash, params_digest: Some(params_digest) }),
         ms_per_segment: None,
         seed: u64::from(std::process::id()) << 32 | 1,
         registers: true,
@@ -106,7 +107,7 @@ impl Show {
             None => tracing::info!(?event),
             Some(bar) => match event {
                 ProverEvent::Offered { task, .. } => bar.set_message(format!("proving task {task}")),
-                ProverEvent::Proven { task, elapsed_ms, bytes } => {
+                ProverEvent::Proven { task, elapsed_ms, bytes, .. } => {
                     bar.println(format!("task {task}: proven in {elapsed_ms} ms, {bytes} bytes"));
                     bar.set_message("waiting for work");
                 }

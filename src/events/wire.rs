@@ -12,7 +12,7 @@
 //!                                 ◄──   Welcome {version, chain, limits, nonce}
 //!   Login {signature, resume?}    ──►
 //!                                 ◄──   LoggedIn {token, received, standing}
-//!   System, ProofUpload …         ◄─►   TaskOffer, Receipt, Notice …
+//!   System, ProofUpload …         ◄─►   TaskOffer, Receipt, Notice, Account …
 //! ```
 //!
 //! The layouts of packets, `Hello`, `Welcome` and `Goodbye` are fixed for every
@@ -28,22 +28,30 @@
 //!
 //! The module has no clock and does no IO.
 
+mod account;
 mod code;
 mod frames;
+mod older;
 mod reliable;
 
+pub use account::{Account, Happened, Notice, Standing};
 pub use code::{Code, Fault};
-pub use frames::{
-    Answer, ChainStatus, ClientFrame, CloseReason, NodeFrame, Notice, Offer, Package, Resume, SessionLimits, Standing,
-};
+pub use frames::{Answer, ChainStatus, ClientFrame, CloseReason, NodeFrame, Offer, Package, Resume, SessionLimits};
 pub use reliable::{Reliable, SequenceError};
 
-use crate::codec::{self, CodecError, ENVELOPE_HEADER_BYTES, Envelope};
+use crate::{
+    codec::{self, CodecError, ENVELOPE_HEADER_BYTES, Envelope},
+    upcast::{Upcast, upcast},
+};
 
-/// Oldest protocol version that this code speaks.
+/// Oldest protocol version of a node that a prover of this code understands.
 pub const MIN_VERSION: u16 = 1;
-/// Newest protocol version that this code speaks.
-pub const MAX_VERSION: u16 = 1;
+/// Newest protocol version that this code speaks. Version 2 added `Account`,
+/// `Recent` and the draw in an offer.
+pub const MAX_VERSION: u16 = 2;
+/// Oldest protocol version that a node of this code speaks: it sends today's
+/// frames, which an older prover cannot read.
+pub const NODE_MIN_VERSION: u16 = 2;
 /// Longest frame of any kind, in bytes, packet header included.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 /// Longest frame before a login, in bytes, packet header included.
@@ -52,16 +60,19 @@ pub const MAX_HANDSHAKE_BYTES: usize = 1 << 10;
 pub const MAX_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - PACKET_HEADER_BYTES - ENVELOPE_HEADER_BYTES;
 /// Longest piece of a proof or of data in one frame, in bytes.
 pub const MAX_CHUNK_BYTES: usize = 256 << 10;
+/// Most notices in a `Recent`.
+pub const MAX_RECENT: usize = 64;
 /// Longest name of a program in `Hello`, in bytes.
 pub const MAX_AGENT_BYTES: usize = 64;
 
 const PACKET_HEADER_BYTES: usize = 16;
 
-/// The version that two ranges have in common, the newest if several.
+/// The version that a node speaks with a prover that speaks `min` to `max`:
+/// the newest that both know.
 #[must_use]
 pub fn negotiate(min: u16, max: u16) -> Option<u16> {
     let version = max.min(MAX_VERSION);
-    (min <= max && version >= min && version >= MIN_VERSION).then_some(version)
+    (min <= max && version >= min && version >= NODE_MIN_VERSION).then_some(version)
 }
 
 /// A frame with its numbers.
@@ -79,20 +90,22 @@ pub struct Packet<F> {
 pub trait Frame: Sized {
     /// Type, version and payload.
     fn to_parts(&self) -> Result<(u32, u16, Vec<u8>), CodecError>;
-    /// The frame of a type, version and payload.
+    /// The frame of a type, version and payload; of every version ever written.
     fn from_parts(tag: u32, version: u16, payload: &[u8]) -> Result<Self, CodecError>;
     /// Whether the frame is numbered, kept and sent again.
     fn is_reliable(&self) -> bool;
 }
 
 macro_rules! direction {
-    ($frame:ident) => {
+    ($frame:ident, $upcasts:expr) => {
         impl Frame for $frame {
             fn to_parts(&self) -> Result<(u32, u16, Vec<u8>), CodecError> {
                 self.encode_parts()
             }
             fn from_parts(tag: u32, version: u16, payload: &[u8]) -> Result<Self, CodecError> {
-                Self::decode_parts(tag, version, payload)
+                let steps: &[Upcast] = $upcasts;
+                let (version, payload) = upcast(steps, tag, version, payload)?;
+                Self::decode_parts(tag, version, &payload)
             }
             fn is_reliable(&self) -> bool {
                 $frame::is_reliable(self)
@@ -100,8 +113,8 @@ macro_rules! direction {
         }
     };
 }
-direction!(ClientFrame);
-direction!(NodeFrame);
+direction!(ClientFrame, &[]);
+direction!(NodeFrame, older::NODE_UPCASTS);
 
 impl<F: Frame> Packet<F> {
     /// The packet's bytes; fails only when the frame is too long to send.

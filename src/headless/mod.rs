@@ -287,7 +287,15 @@ impl Shell {
                             reply.send(result.clone()).unwrap_or_default();
                         }
                     }
-                    Action::Event(event) => (self.on_event)(event),
+                    Action::Event(event) => {
+                        // There is one node to turn to.
+                        let is_over = matches!(event, ProverEvent::WrongChain { .. });
+                        (self.on_event)(event);
+                        if is_over {
+                            self.disconnect().await;
+                            return Some(Outcome::WrongChain);
+                        }
+                    }
                     Action::Finished(outcome) => return Some(outcome),
                 }
             }

@@ -78,6 +78,7 @@ impl FakeNode {
             assigned: Height(10),
             deadline: Height(1_000),
             package: Package::Fetch { digest: keccak256(package()), length: package().len() as u32 },
+            draw: None,
         }
     }
 }
@@ -249,7 +250,7 @@ fn prover(url: &str, work: Arc<dyn ProveWork>, events: Arc<Mutex<Vec<ProverEvent
     let config = ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: PARAMS }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS) }),
         ms_per_segment: None,
         seed: 7,
         registers: true,
@@ -275,7 +276,7 @@ async fn a_prover_registers_proves_is_accepted_and_leaves() {
     let (prover, handle) = prover(&net.url, echo.clone(), events.clone());
     let running = tokio::spawn(prover.run());
     until("accepted", || {
-        let closed = ProverEvent::Closed { task: TaskId(1), reason: CloseReason::Accepted };
+        let closed = ProverEvent::Closed { task: TaskId(1), attempt: 1, reason: CloseReason::Accepted };
         events.lock().unwrap().contains(&closed)
     })
     .await;

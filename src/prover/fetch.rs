@@ -8,6 +8,8 @@ use crowdfold_events::{
     wire::{ClientFrame, Code, MAX_CHUNK_BYTES},
 };
 
+use crate::view::FetchView;
+
 /// Longest data that is fetched, in bytes.
 const MAX_DATA_BYTES: u64 = 256 << 20;
 /// A piece that has not come after this long is asked for again.
@@ -18,6 +20,8 @@ const BUSY_PAUSE_MS: u64 = 1_000;
 #[derive(Debug)]
 struct Fetch {
     digest: B256,
+    /// Bytes of the whole, if they are known.
+    total: Option<u64>,
     bytes: Vec<u8>,
     /// When the next request is due.
     due_ms: u64,
@@ -38,10 +42,23 @@ pub(crate) struct Fetches {
 }
 
 impl Fetches {
-    pub(crate) fn want(&mut self, digest: B256) {
+    /// Asks for data; of `length` bytes, if that was said.
+    pub(crate) fn want(&mut self, digest: B256, length: Option<u32>) {
         if self.queue.iter().all(|f| f.digest != digest) {
-            self.queue.push_back(Fetch { digest, bytes: Vec::new(), due_ms: 0 });
+            let total = length.map(u64::from);
+            self.queue.push_back(Fetch { digest, total, bytes: Vec::new(), due_ms: 0 });
         }
+    }
+
+    /// Nobody needs it any more.
+    pub(crate) fn forget(&mut self, digest: &B256) {
+        self.queue.retain(|f| f.digest != *digest);
+    }
+
+    /// How far the first is.
+    pub(crate) fn view(&self) -> Option<FetchView> {
+        let first = self.queue.front()?;
+        Some(FetchView { digest: first.digest, have: first.bytes.len() as u64, total: first.total })
     }
 
     /// The session is new or resumed: requests under way are lost.
@@ -81,7 +98,8 @@ impl Fetches {
             return Fetched::Nothing;
         }
         let end = offset + bytes.len() as u64;
-        if bytes.is_empty() || total > MAX_DATA_BYTES || end > total {
+        let is_other = *first.total.get_or_insert(total) != total;
+        if bytes.is_empty() || total > MAX_DATA_BYTES || end > total || is_other {
             return self.fail(Code::DataRange);
         }
         first.bytes.extend_from_slice(bytes);

@@ -15,14 +15,20 @@
 //! and after a reconnect continues where it was. It trusts the node with
 //! nothing but liveness: chain, receipts and data are checked.
 
+mod action;
+mod config;
 mod core;
 mod fetch;
 mod jobs;
 mod pace;
+mod view;
 
 pub use self::{
-    core::{Action, ExpectedChain, HandBackReason, Outcome, ProverConfig, ProverCore, ProverEvent},
+    action::{About, Action, HandBackReason, Outcome, ProverEvent},
+    config::{ExpectedChain, ProverConfig},
+    core::ProverCore,
     jobs::WorkError,
+    view::{ChainView, CoreView, FetchView, JobStage, JobView, LinkView, RegistrationView},
 };
 
 #[cfg(test)]

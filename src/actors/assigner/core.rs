@@ -237,5 +237,6 @@ fn offer(task: TaskId, assigned: &Assigned, built: &Built) -> Offer {
         assigned: assigned.assigned,
         deadline: assigned.deadline,
         package: built.package.clone(),
+        draw: assigned.draw.clone(),
     }
 }

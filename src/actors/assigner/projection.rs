@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crowdfold_events::{
     Address, Event, Height, TaskId, Zkpow,
-    event::{SettlementEntry, TaskKind},
+    event::{DrawReceipt, SettlementEntry, TaskKind},
     wire::{CloseReason, Notice, Standing},
 };
 use crowdfold_kernel::{State, model::TaskStatus};
@@ -31,6 +31,8 @@ pub struct Assigned {
     pub assigned: Height,
     /// Last block for a proof.
     pub deadline: Height,
+    /// How it was drawn, unless it is open to everybody.
+    pub draw: Option<DrawReceipt>,
 }
 
 /// Something for a session.
@@ -93,6 +95,7 @@ fn assigned(state: &State, task: TaskId, plugin: &Address) -> Option<Assigned> {
             bounty: a.bounty,
             assigned: a.assigned_at,
             deadline: a.deadline,
+            draw: Some(a.receipt.clone()),
         }),
         TaskStatus::Quarantined { deadline } => Some(Assigned {
             attempt: found.attempts.saturating_add(1),
@@ -101,6 +104,7 @@ fn assigned(state: &State, task: TaskId, plugin: &Address) -> Option<Assigned> {
             bounty: found.base,
             assigned: state.height(),
             deadline: *deadline,
+            draw: None,
         }),
         _ => None,
     }

@@ -52,6 +52,7 @@ fn offer(task: u64, attempt: u32) -> Offer {
         assigned: Height(5),
         deadline: Height(20),
         package: Package::Inline { bytes: Bytes::from_static(b"input") },
+        draw: None,
     }
 }
 

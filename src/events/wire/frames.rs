@@ -3,10 +3,10 @@
 use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, MAX_PAYLOAD_BYTES};
+use super::{Account, Code, Happened, MAX_PAYLOAD_BYTES, Notice, Standing};
 use crate::{
-    Address, B256, Height, SignedMessage, SignedZkpow, TaskId, Zkpow,
-    event::{InactiveReason, PenaltyReason, TaskKind},
+    Address, B256, Height, SignedMessage, TaskId, Zkpow,
+    event::{DrawReceipt, TaskKind},
     signing::SignatureBytes,
     tagged,
 };
@@ -39,21 +39,6 @@ pub struct SessionLimits {
     pub heartbeat_ttl_blocks: u32,
     /// How long a session without a connection can be resumed, in milliseconds.
     pub resume_ms: u32,
-}
-
-/// How the chain sees the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Standing {
-    /// Never registered.
-    Unknown,
-    /// Registered, has not yet proven its admission item.
-    Candidate,
-    /// A plugin outside the active set.
-    Inactive,
-    /// In the active set: it is assigned work.
-    Active,
-    /// Its debt passed the limit.
-    Suspended,
 }
 
 /// The node's view of the chain, for estimates only.
@@ -109,6 +94,9 @@ pub struct Offer {
     pub deadline: Height,
     /// The prover's input.
     pub package: Package,
+    /// How it was drawn: what anybody needs to recompute that it is this
+    /// plugin's. `None` for a task that is open to everybody.
+    pub draw: Option<DrawReceipt>,
 }
 
 /// Why an offered task is no longer the plugin's.
@@ -141,43 +129,6 @@ pub enum Answer {
         /// The kernel's reason with [`Code::NotAcceptedByRules`], else 0.
         reason: u16,
     },
-}
-
-/// Something that a block did to the plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Field names are the terms of the protocol; units are in their types.
-pub enum Notice {
-    Registered,
-    AdmissionPassed,
-    Activated,
-    Deactivated { reason: InactiveReason },
-    ProofAccepted { task: TaskId, proof_hash: B256 },
-    Rewarded { task: TaskId, amount: Zkpow, to_debt: Zkpow },
-    Penalised { task: TaskId, reason: PenaltyReason, amount: Zkpow, holding_after: SignedZkpow },
-    Refunded { task: TaskId, amount: Zkpow },
-    TrustChanged { consecutive_valid: u32, slots: u32 },
-    Suspended { debt: Zkpow },
-    Reinstated,
-    MessageRefused { message: B256, reason: u16 },
-    Settled { amount: Zkpow },
-    AdmissionLapsed,
-}
-
-impl Notice {
-    /// How the chain sees the plugin after it, if that changes.
-    #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
-        match self {
-            Self::Registered => Some(Standing::Candidate),
-            Self::AdmissionLapsed => Some(Standing::Unknown),
-            Self::Activated => Some(Standing::Active),
-            Self::Suspended { .. } | Self::Deactivated { reason: InactiveReason::Suspended } => {
-                Some(Standing::Suspended)
-            }
-            Self::AdmissionPassed | Self::Reinstated | Self::Deactivated { .. } => Some(Standing::Inactive),
-            _ => None,
-        }
-    }
 }
 
 /// From the plugin to the node.
@@ -360,6 +311,19 @@ pub enum NodeFrame {
     },
     /// Carries only an acknowledgement.
     Ack {},
+    /// What the chain holds of the plugin: after a login, and after a block
+    /// that changed it. A newer one replaces an older one.
+    Account {
+        /// It.
+        account: Account,
+    },
+    /// What blocks did to the plugin before this session, so that one that was
+    /// away learns of a missed deadline; after a login that begins a session,
+    /// if there is anything. It may repeat what an earlier session told.
+    Recent {
+        /// Oldest first, at most [`super::MAX_RECENT`].
+        happened: Vec<Happened>,
+    },
 }
 
 tagged! { ClientFrame, MAX_PAYLOAD_BYTES;
@@ -378,7 +342,7 @@ tagged! { NodeFrame, MAX_PAYLOAD_BYTES;
     1 v 1 => Welcome { version, chain_id, genesis_hash, params_digest, limits, node, nonce },
     2 v 1 => LoggedIn { token, resumed, received, standing, next_sequence, status },
     3 v 1 => Goodbye { code, retry_after_ms },
-    10 v 1 => TaskOffer { offer },
+    10 v 2 => TaskOffer { offer },
     11 v 1 => TaskClosed { task, attempt, reason },
     12 v 1 => Receipt { message, answer, signature },
     13 v 1 => ProofAnswer { task, proof_hash, refused },
@@ -387,6 +351,8 @@ tagged! { NodeFrame, MAX_PAYLOAD_BYTES;
     16 v 1 => DataChunk { digest, offset, total, bytes },
     17 v 1 => DataRefused { digest, offset, code },
     18 v 1 => Ack {},
+    19 v 1 => Account { account },
+    20 v 1 => Recent { happened },
 }
 
 impl ClientFrame {

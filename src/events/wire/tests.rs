@@ -3,7 +3,7 @@ use alloy_primitives::Bytes;
 use super::*;
 use crate::{
     Address, B256, Height, Message, MessageBody, SignedMessage, SignedZkpow, TaskId, Zkpow,
-    event::{InactiveReason, PenaltyReason, TaskKind},
+    event::{DrawReceipt, InactiveReason, PenaltyReason, TaskKind},
     signing::SignatureBytes,
 };
 
@@ -58,7 +58,15 @@ fn limits() -> SessionLimits {
 
 fn node_frames() -> Vec<NodeFrame> {
     let task = TaskId(1);
-    let offer = |kind, package| NodeFrame::TaskOffer {
+    let drawn = DrawReceipt {
+        beacon_height: Height(10),
+        beacon: hash(11),
+        set_root: hash(12),
+        candidates: 13,
+        index: 14,
+        rejected: 15,
+    };
+    let offer = |kind, package, draw| NodeFrame::TaskOffer {
         offer: Offer {
             task,
             attempt: 2,
@@ -68,6 +76,7 @@ fn node_frames() -> Vec<NodeFrame> {
             assigned: Height(5),
             deadline: Height(6),
             package,
+            draw,
         },
     };
     let mut frames = vec![
@@ -81,10 +90,11 @@ fn node_frames() -> Vec<NodeFrame> {
             nonce: hash(6),
         },
         NodeFrame::Goodbye { code: Code::Flood, retry_after_ms: 2 },
-        offer(TaskKind::Prove { item: crate::ItemIndex(1) }, Package::Inline { bytes: Bytes::from_static(&[7]) }),
+        offer(TaskKind::Prove { item: crate::ItemIndex(1) }, Package::Inline { bytes: Bytes::from_static(&[7]) }, None),
         offer(
             TaskKind::Admission { plugin: Address::ZERO, admission_item: 2 },
             Package::Fetch { digest: hash(8), length: 9 },
+            Some(drawn),
         ),
         NodeFrame::ProofAnswer { task, proof_hash: hash(2), refused: None },
         NodeFrame::ProofAnswer { task, proof_hash: hash(2), refused: Some(Code::ProofInvalid) },
@@ -92,9 +102,31 @@ fn node_frames() -> Vec<NodeFrame> {
         NodeFrame::DataChunk { digest: hash(1), offset: 2, total: 3, bytes: Bytes::from_static(&[4]) },
         NodeFrame::DataRefused { digest: hash(1), offset: 2, code: Code::NoSuchData },
         NodeFrame::Ack {},
+        NodeFrame::Recent { happened: vec![] },
+        NodeFrame::Recent {
+            happened: vec![
+                Happened { height: Height(1), notice: Notice::Registered },
+                Happened { height: Height(2), notice: Notice::Suspended { debt: Zkpow(3) } },
+            ],
+        },
     ];
     for standing in [Standing::Unknown, Standing::Candidate, Standing::Inactive, Standing::Active, Standing::Suspended]
     {
+        frames.push(NodeFrame::Account {
+            account: Account {
+                height: Height(1),
+                standing,
+                balance: Zkpow(2),
+                accrued: Zkpow(3),
+                debt: Zkpow(4),
+                bond: Zkpow(5),
+                consecutive_valid: 6,
+                slots: 7,
+                next_slot_at: (standing == Standing::Active).then_some(8),
+                accepted: 9,
+                failed: 10,
+            },
+        });
         frames.push(NodeFrame::LoggedIn {
             token: hash(1),
             resumed: true,
@@ -186,11 +218,58 @@ fn codes_are_stable_numbers() {
 
 #[test]
 fn versions_are_negotiated() {
-    assert_eq!(negotiate(1, 1), Some(1));
-    assert_eq!(negotiate(0, 9), Some(1));
-    assert_eq!(negotiate(2, 9), None);
+    assert_eq!(negotiate(1, 2), Some(2));
+    assert_eq!(negotiate(0, 9), Some(2));
+    assert_eq!(negotiate(2, 2), Some(2));
+    assert_eq!(negotiate(1, 1), None, "a prover that cannot read today's offers");
+    assert_eq!(negotiate(3, 9), None);
     assert_eq!(negotiate(0, 0), None);
     assert_eq!(negotiate(2, 1), None);
+}
+
+/// Offers as version 1 of the protocol wrote them.
+const OFFERS_1: [&str; 2] = [
+    "020100000000000004030000000000000a00000001004900000001000000000000000200000000000000010000000000000003000000040000000000000000000000000000000500000000000000060000000000000000000000010000000000000007",
+    "020100000000000004030000000000000a000000010084000000010000000000000002000000010000001400000000000000000000000000000000000000000000000000000002000000030000000400000000000000000000000000000005000000000000000600000000000000010000002000000000000000080808080808080808080808080808080808080808080808080808080808080809000000",
+];
+
+#[test]
+fn offers_of_version_1_are_read_and_say_nothing_of_the_draw() {
+    let expected = node_frames().into_iter().filter(|f| matches!(f, NodeFrame::TaskOffer { .. }));
+    for (old, frame) in OFFERS_1.iter().zip(expected) {
+        let bytes = alloy_primitives::hex::decode(old).unwrap();
+        let NodeFrame::TaskOffer { mut offer } = frame else { unreachable!() };
+        offer.draw = None;
+        let found = Packet::<NodeFrame>::decode(&bytes, MAX_FRAME_BYTES).unwrap();
+        assert_eq!(found.frame, NodeFrame::TaskOffer { offer: offer.clone() });
+        // What follows the old layout is refused, also if it would be a draw in the new one.
+        let new = Packet { sequence: 1, acknowledged: 0, frame: NodeFrame::TaskOffer { offer } }.encode().unwrap();
+        let (_, payload) = new.split_at(PACKET_HEADER_BYTES + ENVELOPE_HEADER_BYTES);
+        assert_eq!(NodeFrame::from_parts(10, 1, payload), Err(CodecError::Trailing { extra: 1 }));
+        assert!(matches!(
+            NodeFrame::from_parts(10, 1, &payload[..payload.len() - 2]),
+            Err(CodecError::Truncated { .. })
+        ));
+    }
+    for step in older::NODE_UPCASTS {
+        let leads_on = |(tag, version): &(u32, u16)| *tag == step.event_type && step.version < *version;
+        assert!(NodeFrame::TAGS.iter().any(leads_on), "{step:?}");
+    }
+    for (tag, version) in NodeFrame::TAGS {
+        let steps = older::NODE_UPCASTS.iter().filter(|u| u.event_type == *tag && u.version < *version).count();
+        assert_eq!(steps, usize::from(*version - 1), "type {tag}");
+    }
+}
+
+#[test]
+fn what_is_unsettled_has_a_sign() {
+    let frames = node_frames();
+    let NodeFrame::Account { account } = frames.iter().find(|f| matches!(f, NodeFrame::Account { .. })).unwrap() else {
+        unreachable!()
+    };
+    assert_eq!(account.unsettled(), SignedZkpow(-1));
+    let most = Account { accrued: Zkpow(u128::MAX), debt: Zkpow(0), ..*account };
+    assert_eq!(most.unsettled(), SignedZkpow(i128::MAX));
 }
 
 #[test]
