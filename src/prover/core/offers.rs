@@ -116,7 +116,8 @@ impl ProverCore {
     pub(super) fn review(&mut self, now_ms: u64) {
         if self.offers_due_ms.is_some_and(|due| now_ms >= due) {
             self.offers_due_ms = None;
-            let gone = self.jobs.by_task.values().filter(|j| !j.is_offered && j.is_unproven());
+            // A proof is asked about all the same.
+            let gone = self.jobs.by_task.values().filter(|j| !j.is_offered && j.proof.is_none());
             let gone: Vec<TaskId> = gone.map(|j| j.offer.task).collect();
             gone.into_iter().for_each(|task| self.drop_job(task));
         }
