@@ -41,7 +41,11 @@ pub struct ProofSystem {
     /// Where the commitment key comes from.
     pub setup: Setup,
     /// Digest of the verifier's shape.
-    pub shape: ShapeDigest,
+    pub shape: Pinned,
+    /// Keccak-256 of the commitment key's file: with it a prover that has
+    /// nothing but the genesis' hash can take the key from anybody. Named on
+    /// every chain but a simulated one, which has no key.
+    pub key: Pinned,
 }
 
 /// Where the commitment key comes from.
@@ -54,39 +58,39 @@ pub enum Setup {
     Simulated,
 }
 
-/// Digest of the verifier's shape: 32 bytes in hexadecimal, or `unset`.
+/// A digest that a chain names: 32 bytes in hexadecimal, or `unset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum ShapeDigest {
-    /// The chain does not pin the shape.
+pub enum Pinned {
+    /// The chain does not say.
     Unset,
-    /// The chain accepts proofs of this shape only.
+    /// This and nothing else.
     Is(B256),
 }
 
 /// A string that is neither `unset` nor 32 bytes in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is neither \"unset\" nor 32 bytes in hexadecimal")]
-pub struct ShapeDigestError {
+pub struct PinnedError {
     text: String,
 }
 
-impl TryFrom<String> for ShapeDigest {
-    type Error = ShapeDigestError;
+impl TryFrom<String> for Pinned {
+    type Error = PinnedError;
 
-    fn try_from(text: String) -> Result<Self, ShapeDigestError> {
+    fn try_from(text: String) -> Result<Self, PinnedError> {
         if text == "unset" {
             return Ok(Self::Unset);
         }
-        text.parse().map(Self::Is).map_err(|_| ShapeDigestError { text })
+        text.parse().map(Self::Is).map_err(|_| PinnedError { text })
     }
 }
 
-impl From<ShapeDigest> for String {
-    fn from(digest: ShapeDigest) -> Self {
+impl From<Pinned> for String {
+    fn from(digest: Pinned) -> Self {
         match digest {
-            ShapeDigest::Unset => "unset".to_owned(),
-            ShapeDigest::Is(digest) => digest.to_string(),
+            Pinned::Unset => "unset".to_owned(),
+            Pinned::Is(digest) => digest.to_string(),
         }
     }
 }
@@ -120,6 +124,16 @@ pub struct Allocation {
     /// Its balance.
     pub balance: Amount,
 }
+
+/// What the binary form of a genesis begins with; the number is the layout's.
+pub const BYTES_PREFIX: &[u8] = b"crowdfold/genesis/2";
+/// Longest binary form that is read, in bytes: some 100,000 allocations.
+pub const MAX_GENESIS_BYTES: usize = 4 << 20;
+const BYTES_CONFIG: bincode::config::Configuration<
+    bincode::config::BigEndian,
+    bincode::config::Fixint,
+    bincode::config::Limit<MAX_GENESIS_BYTES>,
+> = bincode::config::standard().with_big_endian().with_fixed_int_encoding().with_limit::<MAX_GENESIS_BYTES>();
 
 /// Most validators of a simulated chain: as many as a certified list may name.
 pub const MAX_SIMULATED_VALIDATORS: usize = 64;
@@ -160,6 +174,15 @@ pub enum GenesisError {
     /// Declared proofs have no shape that could be pinned.
     #[error("a simulated proof system has no shape to pin")]
     SimulatedShape,
+    /// Declared proofs have no commitment key.
+    #[error("a simulated proof system has no commitment key to name")]
+    SimulatedKey,
+    /// Provers could not check the key that they are given.
+    #[error("proof_system.key must name the commitment key's file by its keccak-256")]
+    KeyUnnamed,
+    /// Bytes that are not a genesis; whoever sent them is at fault.
+    #[error("not a genesis in binary form")]
+    Bytes,
     /// A validator without stake has no vote.
     #[error("validator {0} has no stake")]
     NoStake(Address),
@@ -204,12 +227,34 @@ impl Genesis {
         Ok(toml::to_string(self)?)
     }
 
-    /// Digest of every field, in the order of declaration: what "the same chain" means.
+    /// The one binary form: [`BYTES_PREFIX`], then every field in the order of
+    /// declaration. Nodes serve it by its hash.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = BYTES_PREFIX.to_vec();
+        bincode::serde::encode_into_std_write(self, &mut bytes, BYTES_CONFIG)
+            .expect("invariant: a genesis in memory can be encoded");
+        bytes
+    }
+
+    /// Reads exactly the bytes of [`Genesis::to_bytes`]. That they are of the
+    /// wanted chain, their keccak-256 says.
+    ///
+    /// # Errors
+    /// [`GenesisError::Bytes`]; it is not validated yet.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let rest = bytes.strip_prefix(BYTES_PREFIX).filter(|_| bytes.len() <= MAX_GENESIS_BYTES);
+        let rest = rest.ok_or(GenesisError::Bytes)?;
+        let decoded = bincode::serde::decode_from_slice::<Self, _>(rest, BYTES_CONFIG);
+        let genesis = decoded.ok().filter(|(_, read)| *read == rest.len()).map(|(genesis, _)| genesis);
+        // One genesis has one form: nothing that is read leniently passes.
+        genesis.filter(|genesis| genesis.to_bytes() == bytes).ok_or(GenesisError::Bytes)
+    }
+
+    /// Keccak-256 of [`Genesis::to_bytes`]: what "the same chain" means.
     #[must_use]
     pub fn hash(&self) -> B256 {
-        let config = bincode::config::standard().with_big_endian().with_fixed_int_encoding();
-        let bytes = bincode::serde::encode_to_vec(self, config).expect("invariant: a genesis in memory can be encoded");
-        keccak256([b"crowdfold/genesis/1".as_slice(), &bytes].concat())
+        keccak256(self.to_bytes())
     }
 
     /// The sum of all balances at genesis, `None` past 2^127.
@@ -235,11 +280,16 @@ impl Genesis {
             if !(1..=MAX_SIMULATED_VALIDATORS).contains(&found) {
                 return Err(GenesisError::SimulatedValidators { found });
             }
-            if self.proof_system.shape != ShapeDigest::Unset {
+            if self.proof_system.shape != Pinned::Unset {
                 return Err(GenesisError::SimulatedShape);
+            }
+            if self.proof_system.key != Pinned::Unset {
+                return Err(GenesisError::SimulatedKey);
             }
         } else if found != 1 {
             return Err(GenesisError::Validators { found });
+        } else if self.proof_system.key == Pinned::Unset {
+            return Err(GenesisError::KeyUnnamed);
         }
         for (at, validator) in self.validators.iter().enumerate() {
             if validator.stake.units() == 0 {

@@ -14,8 +14,8 @@ mod tests;
 
 pub use amount::{Amount, AmountError};
 pub use genesis::{
-    Allocation, Genesis, GenesisError, GenesisValidator, L1, MAX_SIMULATED_VALIDATORS, ProofSystem, Setup, ShapeDigest,
-    ShapeDigestError, ValidGenesis,
+    Allocation, BYTES_PREFIX, Genesis, GenesisError, GenesisValidator, L1, MAX_GENESIS_BYTES, MAX_SIMULATED_VALIDATORS,
+    Pinned, PinnedError, ProofSystem, Setup, ValidGenesis,
 };
 pub use params::*;
 pub use validate::{ConfigError, Relation, TRANSFER_GAS, TRANSFER_SEGMENTS, ValidParams};

@@ -1,8 +1,8 @@
 //! Presets validate; every relation is refused with its name; unknown keys are errors.
 
 use crate::{
-    Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, MAX_SIMULATED_VALIDATORS, Params, Relation, SIMULATION,
-    Setup, ShapeDigest,
+    Amount, ConfigError, DEMO, Genesis, GenesisError, LOCAL, MAX_GENESIS_BYTES, MAX_SIMULATED_VALIDATORS, Params,
+    Pinned, Relation, SIMULATION, Setup,
 };
 
 fn demo() -> Genesis {
@@ -42,13 +42,20 @@ fn only_a_simulated_chain_has_several_validators_and_no_preset_for_nodes_is_one(
     }
     let mut real = with(4);
     real.proof_system.setup = Setup::Development;
+    real.proof_system.key = Pinned::Is([8; 32].into());
     assert!(matches!(real.validate(), Err(GenesisError::Validators { found: 4 })));
     let mut twice = with(4);
     twice.validators[3].address = twice.validators[0].address;
     assert!(matches!(twice.validate(), Err(GenesisError::ValidatorTwice(_))));
     let mut pinned = with(1);
-    pinned.proof_system.shape = ShapeDigest::Is([7; 32].into());
+    pinned.proof_system.shape = Pinned::Is([7; 32].into());
     assert!(matches!(pinned.validate(), Err(GenesisError::SimulatedShape)));
+    let mut keyed = with(1);
+    keyed.proof_system.key = Pinned::Is([7; 32].into());
+    assert!(matches!(keyed.validate(), Err(GenesisError::SimulatedKey)));
+    let mut unkeyed = demo();
+    unkeyed.proof_system.key = Pinned::Unset;
+    assert!(matches!(unkeyed.validate(), Err(GenesisError::KeyUnnamed)));
 }
 
 #[test]
@@ -60,13 +67,46 @@ fn a_genesis_survives_toml_and_keeps_its_hash() {
 }
 
 #[test]
+fn whoever_has_the_hash_can_check_the_bytes_and_read_them() {
+    for preset in [DEMO, LOCAL, SIMULATION] {
+        let genesis = Genesis::from_toml(preset).unwrap();
+        let bytes = genesis.to_bytes();
+        assert_eq!(alloy_primitives::keccak256(&bytes), genesis.clone().validate().unwrap().hash);
+        assert_eq!(Genesis::from_bytes(&bytes).unwrap(), genesis);
+        for end in 0..bytes.len() {
+            assert!(matches!(Genesis::from_bytes(&bytes[..end]), Err(GenesisError::Bytes)), "cut at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x20;
+            assert!(Genesis::from_bytes(&flipped).map_or(true, |other| other != genesis), "flipped at {at}");
+        }
+        let long = [bytes.as_slice(), &[0]].concat();
+        assert!(matches!(Genesis::from_bytes(&long), Err(GenesisError::Bytes)));
+        assert!(matches!(Genesis::from_bytes(&vec![0; MAX_GENESIS_BYTES + 1]), Err(GenesisError::Bytes)));
+    }
+}
+
+#[test]
+fn a_digest_in_capitals_has_no_second_form() {
+    let genesis = demo();
+    let text = genesis.proof_system.key;
+    let Pinned::Is(digest) = text else { panic!("the preset names no key") };
+    let (mut bytes, word) = (genesis.to_bytes(), digest.to_string());
+    let at = bytes.windows(word.len()).position(|w| w == word.as_bytes()).unwrap();
+    bytes[at..at + word.len()].copy_from_slice(word.to_uppercase().replace("0X", "0x").as_bytes());
+    assert!(matches!(Genesis::from_bytes(&bytes), Err(GenesisError::Bytes)));
+}
+
+#[test]
 fn the_hash_follows_every_kind_of_field() {
     let hash = demo().hash();
-    let changes: [fn(&mut Genesis); 6] = [
+    let changes: [fn(&mut Genesis); 7] = [
         |g| g.chain_id += 1,
         |g| g.time_ms += 1,
         |g| g.params.trust.max_slots += 1,
-        |g| g.proof_system.shape = ShapeDigest::Is([7; 32].into()),
+        |g| g.proof_system.shape = Pinned::Is([7; 32].into()),
+        |g| g.proof_system.key = Pinned::Is([7; 32].into()),
         |g| g.allocations[0].balance.0.0 += 1,
         |g| g.validators[0].stake.0.0 += 1,
     ];

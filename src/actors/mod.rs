@@ -11,6 +11,7 @@ pub mod aggregator;
 pub mod assigner;
 pub mod gate;
 pub mod ledger;
+pub mod library;
 pub mod sequencer;
 pub mod session;
 pub mod submitter;

@@ -5,7 +5,7 @@
 //! and the transcript of the folds, and last Spartan's verifier.
 
 use alloy_primitives::{B256, keccak256};
-use crowdfold_config::{ShapeDigest, ValidGenesis};
+use crowdfold_config::{Pinned, ValidGenesis};
 use crowdfold_events::{CommitSignature, event::SettlementEntry};
 use crowdfold_kernel::{
     certificate::{BatchData, CertifiedBatch},
@@ -169,7 +169,7 @@ fn same<T: PartialEq + core::fmt::Display>(field: &'static str, found: T, expect
 fn check_shape(genesis: &ValidGenesis, params: &VerifierParams) -> Result<(), BatchFileError> {
     let found = B256::from(scalar_to_be(&params.vk_digest()));
     match genesis.genesis.proof_system.shape {
-        ShapeDigest::Is(expected) if expected != found => Err(BatchFileError::OtherShape { found, expected }),
+        Pinned::Is(expected) if expected != found => Err(BatchFileError::OtherShape { found, expected }),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
-    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError},
+    actors::session::{Origin, Origins},
+    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, PluginAccess},
     params,
     proofs::RealChecker,
 };
@@ -36,6 +37,13 @@ pub(super) struct Args {
     /// Blocks from one snapshot of the state to the next.
     #[arg(long, value_name = "BLOCKS", default_value_t = DEFAULT_SNAPSHOT_EVERY)]
     snapshot_every: NonZeroU64,
+    /// A browser origin that may connect as a plugin, as `chrome-extension://<id>`; may be repeated. Without it
+    /// every extension may, and no web page. Programs of their own always may.
+    #[arg(long, value_name = "ORIGIN")]
+    plugin_origin: Vec<Origin>,
+    /// Do not give the commitment key to plugins: they have to get it elsewhere.
+    #[arg(long)]
+    no_serve_keys: bool,
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
@@ -43,6 +51,8 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let valid = genesis.clone().validate().map_err(|error| unusable(args.config.display(), error))?;
     let validator = validator(&args, &genesis)?;
     let params = params::verifier(&valid).map_err(|error| unusable("proof parameters", error))?;
+    let key = (!args.no_serve_keys).then(|| params::key_file(&valid)).transpose();
+    let key = key.map_err(|error| unusable("the commitment key", error))?;
     let config = NodeConfig {
         genesis,
         data_dir: args.data_dir,
@@ -50,6 +60,7 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         validator,
         checker: Arc::new(RealChecker::new(params)),
         snapshot_every: args.snapshot_every,
+        plugins: PluginAccess { origins: Origins::of(args.plugin_origin), key },
     };
     runtime()?.block_on(async {
         let mut node = Node::start(config).await.map_err(classify)?;
@@ -89,6 +100,7 @@ fn classify(error: NodeError) -> Failure {
         NodeError::NotValidator { .. }
         | NodeError::Simulated
         | NodeError::OtherShape { .. }
+        | NodeError::OtherKey { .. }
         | NodeError::Bind { .. }
         | NodeError::Directory { .. } => Failure::Unusable(error.to_string()),
         error => Failure::Failed(error.to_string()),

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, io::stderr, path::PathBuf, sync::Arc, time::Duration};
 
-use crowdfold_events::wire::Code;
+use crowdfold_events::{B256, wire::Code};
 use crowdfold_prover::{ExpectedChain, Outcome, ProverConfig, ProverEvent};
 use crowdfold_zk::statement::scalar_to_be;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,9 +10,12 @@ use serde_json::json;
 
 use super::{Failure, Output, failed, key::read_key, read_genesis, runtime, signal, unusable};
 use crate::{
-    headless::{HeadlessProver, RealWork},
+    headless::{HeadlessProver, RealWork, fetch_alone},
     params,
 };
+
+/// Longest wait for the commitment key from a node, before it is made.
+const KEY_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,6 +45,9 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
         pool.map_err(|error| failed("the thread pool", error))?;
+    }
+    if let Some(digest) = params::wanted_key(&genesis).map_err(|error| unusable("proof parameters", error))? {
+        take_key(&args.node, digest)?;
     }
     tracing::info!("making the proof parameters");
     let params = params::prover(&genesis).map_err(|error| unusable("proof parameters", error))?;
@@ -81,6 +87,18 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         Outcome::WrongChain => Err(unusable("the node", "it serves another chain or other proof parameters")),
         Outcome::Refused(code) => Err(refused(code)),
     }
+}
+
+/// Takes the commitment key from the node: that is faster than making it, and
+/// as good, since its digest is in the genesis. Whatever goes wrong costs time only.
+fn take_key(node: &str, digest: B256) -> Result<(), Failure> {
+    tracing::info!("taking the commitment key from the node");
+    match runtime()?.block_on(fetch_alone(node.to_owned(), digest, KEY_TIMEOUT)) {
+        Ok(bytes) if params::keep_key(&bytes) => {}
+        Ok(_) => tracing::warn!("the commitment key cannot be kept; making it"),
+        Err(code) => tracing::warn!(%code, "the node does not give the commitment key; making it"),
+    }
+    Ok(())
 }
 
 fn refused(code: Code) -> Failure {

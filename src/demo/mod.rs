@@ -52,8 +52,8 @@ use self::{
 };
 use crate::{
     headless::{Handle, HeadlessProver, ProveWork, RealWork},
-    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, Snapshot},
-    params::{self, ParamsError},
+    node::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, PluginAccess, Snapshot},
+    params::{self, KeyFile, ParamsError},
     proofs::RealChecker,
 };
 
@@ -169,9 +169,9 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
     view.stage("making the proof parameters (a few seconds)");
     let params = tokio::task::spawn_blocking({
         let genesis = genesis.clone();
-        move || params::prover(&genesis)
+        move || Ok::<_, ParamsError>((params::prover(&genesis)?, params::key_file(&genesis)?))
     });
-    let params: Arc<ProofParams> = params.await??;
+    let (params, key): (Arc<ProofParams>, KeyFile) = params.await??;
 
     let node = Node::start(NodeConfig {
         genesis: chain.genesis.clone(),
@@ -180,6 +180,7 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
         validator: chain.validator.clone(),
         checker: Arc::new(RealChecker::new(params.verifier().clone())),
         snapshot_every: DEFAULT_SNAPSHOT_EVERY,
+        plugins: PluginAccess { key: Some(key), ..PluginAccess::default() },
     })
     .await?;
     view.line(&format!("the node listens on {}, its data is in {}", node.rpc_url(), options.data_dir.display()));

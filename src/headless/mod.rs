@@ -6,6 +6,7 @@
 //!
 //! Only `ws://` is spoken: put a proxy in front for TLS.
 
+mod alone;
 mod real;
 
 use std::{
@@ -37,6 +38,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 
+pub use alone::fetch_alone;
 pub use real::RealWork;
 
 /// Time for opening a connection.

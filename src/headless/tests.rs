@@ -10,14 +10,14 @@ use actix::prelude::*;
 use alloy_primitives::keccak256;
 use crowdfold_events::{
     ItemIndex, MessageBody, SigningDomain, Zkpow,
-    wire::{ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
+    wire::{Account, ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
 };
 use crowdfold_prover::ExpectedChain;
 use tokio_tungstenite::tungstenite::Message as Packed;
 
 use super::*;
 use crate::actors::session::{
-    Command, Endpoint, NodeIdentity, Seed, SessionConfig, SessionDirectory, configure,
+    Command, Endpoint, NodeIdentity, Origins, Seed, SessionConfig, SessionDirectory, configure,
     messages::{
         DataPiece, Deliver, FetchData, ProofReceived, Refusal, Services, SessionClosed, SessionOpening, Shutdown,
         SubmitSystemMessage, TaskProgress,
@@ -116,7 +116,21 @@ impl Handler<SessionOpening> for FakeNode {
         };
         let standing = if is_first { Standing::Unknown } else { Standing::Active };
         let offers = if is_first { vec![] } else { vec![self.offer()] };
-        Ok(Seed { standing, next_sequence: 1 + 100 * log.openings as u64, status, offers })
+        let account = Account {
+            height: Height(10),
+            standing,
+            balance: Zkpow(0),
+            accrued: Zkpow(0),
+            debt: Zkpow(0),
+            bond: Zkpow(0),
+            consecutive_valid: 0,
+            slots: 1,
+            next_slot_at: Some(10),
+            accepted: 0,
+            failed: 0,
+        };
+        let next_sequence = 1 + 100 * log.openings as u64;
+        Ok(Seed { standing, next_sequence, status, account, recent: vec![], offers })
     }
 }
 
@@ -235,7 +249,7 @@ async fn node(accepts: bool) -> Net {
     config.limits.min_heartbeat_ms = 10;
     let directory = SessionDirectory::new(identity(), config.clone(), services, 8).start();
     node.send(Join(directory.clone())).await.unwrap();
-    let endpoint = Endpoint::new(identity(), config, directory.clone(), 8);
+    let endpoint = Endpoint::new(identity(), config, directory.clone(), 8, Origins::default());
     let server = actix_web::HttpServer::new(move || actix_web::App::new().configure(configure(endpoint.clone())))
         .workers(1)
         .disable_signals()

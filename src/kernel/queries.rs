@@ -30,6 +30,18 @@ pub struct AccountInfo {
     pub sequence: u64,
 }
 
+/// How far a plugin is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Valid proofs since its last failure.
+    pub consecutive_valid: u32,
+    /// Tasks that it may have at a time.
+    pub slots: u32,
+    /// Valid proofs since the last failure with which the next slot comes;
+    /// `None` at the most slots, and in debt, which leaves one.
+    pub next_slot_at: Option<u32>,
+}
+
 /// Where all the money is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SupplyReport {
@@ -168,6 +180,16 @@ impl State {
     #[must_use]
     pub fn plugin(&self, address: &Address) -> Option<&Plugin> {
         self.plugins.get(address)
+    }
+
+    /// How far a plugin is trusted; `None` if it is not registered.
+    #[must_use]
+    pub fn trust(&self, address: &Address) -> Option<Trust> {
+        let plugin = self.plugins.get(address)?;
+        let (slots, rule) = (self.slots(address, plugin), &self.params().trust);
+        let grows = slots < rule.max_slots && self.account(address).debt == Zkpow::ZERO;
+        let next_slot_at = grows.then(|| slots.saturating_mul(rule.valid_per_slot));
+        Some(Trust { consecutive_valid: plugin.consecutive_valid, slots, next_slot_at })
     }
 
     /// All plugins in order of address.

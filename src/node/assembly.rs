@@ -9,7 +9,7 @@ use std::{
 use actix::prelude::*;
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use alloy_primitives::Bytes;
-use crowdfold_config::{Genesis, ShapeDigest};
+use crowdfold_config::{Genesis, Pinned};
 use crowdfold_events::{B256, BatchIndex, SigningDomain};
 use crowdfold_journal::SledJournal;
 use crowdfold_kernel::State;
@@ -25,6 +25,7 @@ use crate::{
         assigner::{Assigner, Connect},
         gate::Gate,
         ledger::{Close, Keeping, Ledger, LedgerCore, Subscribe},
+        library::Library,
         sequencer::{Begin, Mempool, MempoolLimits, PoolSink, Sequencer, SingleValidator, Stop},
         session::{
             self, Endpoint, NodeIdentity, SessionConfig, SessionDirectory,
@@ -32,6 +33,7 @@ use crate::{
         },
         submitter::{Submitter, batch_path},
     },
+    params::KeyFile,
     proofs::{MAX_PROOF_BYTES, ProofStore, Verifier, Witnesses},
     rpc::{
         Limits, Rpc,
@@ -96,7 +98,12 @@ fn check(config: &NodeConfig) -> Result<(), NodeError> {
     }
     let found = config.checker.params_digest();
     match config.genesis.proof_system.shape {
-        ShapeDigest::Is(expected) if expected != found => Err(NodeError::OtherShape { expected, found }),
+        Pinned::Is(expected) if expected != found => Err(NodeError::OtherShape { expected, found }),
+        _ => Ok(()),
+    }?;
+    let expected = config.genesis.proof_system.key;
+    match config.plugins.key.as_ref().map(KeyFile::digest) {
+        Some(found) if expected != Pinned::Is(found) => Err(NodeError::OtherKey { expected, found }),
         _ => Ok(()),
     }
 }
@@ -171,7 +178,7 @@ pub(super) async fn serve(
 
 async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     check(&config)?;
-    let NodeConfig { genesis, data_dir, rpc_addr, validator, checker, snapshot_every } = config;
+    let NodeConfig { genesis, data_dir, rpc_addr, validator, checker, snapshot_every, plugins } = config;
     let store = ProofStore::open(data_dir.join("proofs"))?;
     let batches = data_dir.join("batches");
     std::fs::create_dir_all(&batches).map_err(|source| NodeError::Directory { path: batches.clone(), source })?;
@@ -223,10 +230,11 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
         signer: validator,
         domain: SigningDomain::new(chain_id, genesis_hash),
     };
+    let library = Library::new(state.genesis(), plugins.key, assigner.clone().recipient()).start();
     let services = Services {
         submit: sequencer.clone().recipient(),
         proofs: gate.recipient(),
-        data: assigner.clone().recipient(),
+        data: library.recipient(),
         opening: assigner.clone().recipient(),
         closed: assigner.clone().recipient(),
         progress: assigner.clone().recipient(),
@@ -238,7 +246,7 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     ledger.send(Subscribe(assigner.recipient())).await.map_err(gone)?;
     ledger.send(Subscribe(submitter.recipient())).await.map_err(gone)?;
 
-    let endpoint = Endpoint::new(identity, session_config, directory.clone(), MAX_CONNECTIONS);
+    let endpoint = Endpoint::new(identity, session_config, directory.clone(), MAX_CONNECTIONS, plugins.origins);
     let archive: Arc<dyn Archive> = Arc::new(Files { store, batches: batches.clone() });
     let sink = PoolSink::new(chain_id, sequencer.clone(), pool, watching.clone());
     let views = watching.clone();

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU64, path::PathBuf, sync::Arc};
 
-use crowdfold_config::Genesis;
+use crowdfold_config::{Genesis, Pinned};
 use crowdfold_events::{Address, B256, BatchIndex, Signer};
 use crowdfold_journal::JournalError;
 use crowdfold_kernel::StartFault;
@@ -16,7 +16,8 @@ use super::{
     assembly::{Started, serve},
 };
 use crate::{
-    actors::{ledger::LedgerError, submitter::batch_path},
+    actors::{ledger::LedgerError, session::Origins, submitter::batch_path},
+    params::KeyFile,
     proofs::{ProofChecker, StoreError},
 };
 
@@ -34,6 +35,17 @@ pub struct NodeConfig {
     pub checker: Arc<dyn ProofChecker>,
     /// Blocks from one snapshot to the next: what a start replays at most, about.
     pub snapshot_every: NonZeroU64,
+    /// Who may connect as a plugin, and what plugins are given.
+    pub plugins: PluginAccess,
+}
+
+/// What a node grants to plugins.
+#[derive(Clone, Debug, Default)]
+pub struct PluginAccess {
+    /// Browser origins that may connect; programs of their own always may.
+    pub origins: Origins,
+    /// The commitment key to give to who asks; without it none is given.
+    pub key: Option<KeyFile>,
 }
 
 /// Blocks from one snapshot to the next, if nobody says otherwise.
@@ -59,6 +71,15 @@ pub enum NodeError {
         /// The genesis'.
         expected: B256,
         /// This program's.
+        found: B256,
+    },
+    /// The node would give another commitment key than the chain's; the operator
+    /// needs another version, or a whole file.
+    #[error("the genesis names the commitment key {expected:?}, this node would give {found}")]
+    OtherKey {
+        /// The genesis'.
+        expected: Pinned,
+        /// The node's.
         found: B256,
     },
     /// The journal; the disk or the operator is at fault.

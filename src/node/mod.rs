@@ -20,6 +20,6 @@ pub mod tip;
 
 pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
-pub use handle::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, NodeHandle, run};
+pub use handle::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, NodeHandle, PluginAccess, run};
 pub use saved::SavedFault;
 pub use snapshot::{Committed, Snapshot};

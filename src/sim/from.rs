@@ -14,7 +14,7 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use crowdfold_config::{Amount, Genesis, GenesisError, GenesisValidator, ProofSystem, Setup, ShapeDigest};
+use crowdfold_config::{Amount, Genesis, GenesisError, GenesisValidator, Pinned, ProofSystem, Setup};
 use crowdfold_events::{Block, Commit, Event, EventSeq, Zkpow};
 use crowdfold_journal::{JournalError, JournalStore, MemoryJournal, Reader};
 use crowdfold_kernel::{ESCROW, ISSUANCE, REPAY, STAKE, StartFault, State, commit::sign_commit};
@@ -155,6 +155,6 @@ fn genesis(production: &Genesis, people: &People) -> Genesis {
     let mut genesis = production.clone();
     genesis.validators = people.validators.iter().map(share).collect();
     genesis.chain_id = CHAIN_ID + production.chain_id;
-    genesis.proof_system = ProofSystem { setup: Setup::Simulated, shape: ShapeDigest::Unset };
+    genesis.proof_system = ProofSystem { setup: Setup::Simulated, shape: Pinned::Unset, key: Pinned::Unset };
     genesis
 }

@@ -15,6 +15,7 @@ mod mempool;
 mod messages;
 mod path;
 mod planted;
+mod plugins;
 mod restart;
 mod sim;
 mod start;

@@ -78,6 +78,7 @@ async fn work_in_flight_survives_a_crash_of_the_node() {
         validator: signer(crate::world::VALIDATOR),
         checker: std::sync::Arc::new(crate::world::Declared::default()),
         snapshot_every: crate::world::EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     };
     let node = crowdfold::node::Node::start(config).await.unwrap();
     assert!(assigned(&node.snapshot()), "the assignment still stands");
@@ -103,6 +104,7 @@ async fn a_wrong_key_another_chain_and_a_used_directory_are_refused() {
         validator: signer(key),
         checker: std::sync::Arc::new(crate::world::Declared::default()),
         snapshot_every: crate::world::EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     };
     let refused = Node::start(config(&genesis, 7)).await;
     assert!(matches!(refused, Err(NodeError::NotValidator { .. })));

@@ -130,6 +130,7 @@ async fn no_node_runs_a_simulated_chain() {
         validator: crowdfold_events::Signer::from_bytes(&[1; 32]).unwrap(),
         checker: std::sync::Arc::new(SimulatedChecker),
         snapshot_every: crate::world::EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     };
     let refused = crowdfold::node::Node::start(config).await;
     assert!(matches!(refused, Err(crowdfold::node::NodeError::Simulated)));

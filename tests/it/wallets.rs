@@ -65,7 +65,7 @@ async fn node(dir: &Path, checker: Arc<dyn ProofChecker>) -> NodeHandle {
     let mut genesis = Genesis::from_toml(LOCAL).unwrap();
     // A stand-in checks no proofs of the key that the preset pins.
     if checker.params_digest().is_zero() {
-        genesis.proof_system.shape = crowdfold_config::ShapeDigest::Unset;
+        genesis.proof_system.shape = crowdfold_config::Pinned::Unset;
     }
     Node::start(NodeConfig {
         genesis,
@@ -74,6 +74,7 @@ async fn node(dir: &Path, checker: Arc<dyn ProofChecker>) -> NodeHandle {
         validator: Signer::from_bytes(&secret).unwrap(),
         checker,
         snapshot_every: crate::world::EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     })
     .await
     .unwrap()

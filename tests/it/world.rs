@@ -20,7 +20,7 @@ use crowdfold::{
     node::{Node, NodeConfig, NodeEvent, NodeHandle, Snapshot},
     proofs::{AssembleError, BatchParts, CheckTimes, ProofChecker},
 };
-use crowdfold_config::{Allocation, DEMO, Genesis, ShapeDigest};
+use crowdfold_config::{Allocation, DEMO, Genesis, Pinned};
 use crowdfold_events::Signer;
 use crowdfold_execution::{
     TransactionKind,
@@ -131,7 +131,7 @@ pub fn genesis() -> Genesis {
     genesis.allocations = (0..4).map(|n| Allocation { account: wallet(n).address(), balance }).collect();
     genesis.allocations.sort_by_key(|a| a.account);
     // Declared proofs have no circuit.
-    genesis.proof_system.shape = ShapeDigest::Unset;
+    genesis.proof_system.shape = Pinned::Unset;
     let params = &mut genesis.params;
     params.block.min_block_time_ms = 10;
     params.block.target_block_time_ms = 60;
@@ -155,6 +155,7 @@ pub async fn start_with(dir: &Path, genesis: &Genesis, checker: Arc<dyn ProofChe
         validator: signer(VALIDATOR),
         checker,
         snapshot_every: EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     };
     Node::start(config).await.unwrap()
 }

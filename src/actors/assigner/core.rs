@@ -13,10 +13,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::{Bytes, keccak256};
 use crowdfold_events::{
     Address, B256, TaskId,
-    wire::{ChainStatus, Code, Offer, Package},
+    wire::{Account, ChainStatus, Code, Offer, Package},
 };
 
 use super::{
+    account::{account, differs},
     chain_status,
     projection::{Assigned, Projection, Tell},
 };
@@ -85,6 +86,8 @@ pub struct AssignerCore {
     projection: Projection,
     /// After the last block that the sessions were told of.
     snapshot: Arc<Snapshot>,
+    /// What each open session was last told of its plugin's account.
+    accounts: BTreeMap<Address, Account>,
     /// Packages of tasks that are offered, by plugin, task and attempt.
     built: BTreeMap<(Address, TaskId, u32), Built>,
     /// Data that can be fetched, and how many offers name it.
@@ -95,7 +98,13 @@ impl AssignerCore {
     /// Without sessions, at the block after which `snapshot` is.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { projection: Projection::default(), snapshot, built: BTreeMap::new(), data: BTreeMap::new() }
+        Self {
+            projection: Projection::default(),
+            snapshot,
+            accounts: BTreeMap::new(),
+            built: BTreeMap::new(),
+            data: BTreeMap::new(),
+        }
     }
 
     /// After the last block that the sessions were told of.
@@ -121,7 +130,21 @@ impl AssignerCore {
                 }
             }
         }
+        acts.extend(self.changed_accounts());
         acts.push(Act::Broadcast(chain_status(&committed.snapshot)));
+        acts
+    }
+
+    /// What the last block changed in the accounts of plugins with a session.
+    fn changed_accounts(&mut self) -> Vec<Act> {
+        let mut acts = Vec::new();
+        for plugin in self.projection.open_sessions() {
+            let now = account(&self.snapshot.state, plugin);
+            if self.accounts.get(plugin).is_none_or(|told| differs(told, &now)) {
+                self.accounts.insert(*plugin, now);
+                acts.push(Act::Deliver(*plugin, Command::Account(now)));
+            }
+        }
         acts
     }
 
@@ -178,12 +201,17 @@ impl AssignerCore {
             }
         }
         let next_sequence = snapshot.state.account_info(&plugin).sequence.saturating_add(1);
-        (Seed { standing, next_sequence, status: chain_status(&snapshot), offers }, missing)
+        let account = account(&snapshot.state, &plugin);
+        self.accounts.insert(plugin, account);
+        let recent = self.projection.recent(&plugin);
+        let status = chain_status(&snapshot);
+        (Seed { standing, next_sequence, status, account, recent, offers }, missing)
     }
 
     /// A session is over.
     pub fn close(&mut self, plugin: Address) {
         self.projection.close(&plugin);
+        self.accounts.remove(&plugin);
         self.forget(|(p, ..)| *p == plugin);
     }
 
@@ -193,9 +221,7 @@ impl AssignerCore {
     /// A code for the plugin.
     pub fn fetch(&self, digest: &B256, offset: u64, length: u32) -> Result<DataPiece, Code> {
         let (bytes, _) = self.data.get(digest).ok_or(Code::NoSuchData)?;
-        let start = usize::try_from(offset).ok().filter(|start| *start < bytes.len()).ok_or(Code::DataRange)?;
-        let end = start.saturating_add(length as usize).min(bytes.len());
-        Ok(DataPiece { total: bytes.len() as u64, bytes: bytes.slice(start..end) })
+        DataPiece::of(bytes, offset, length)
     }
 
     fn keep(&mut self, of: Build, built: Built) {

@@ -1,7 +1,7 @@
 //! The assigner: hands every assigned task with its package to the plugin's session.
 //!
 //! ```text
-//! CommittedBlock ─► Projection ─► Close, Notify ────────────────────────► SessionDirectory
+//! CommittedBlock ─► Projection ─► Close, Notify, Account ───────────────► SessionDirectory
 //!                        └─► Offer ─► package built (blocking thread) ─►┘   (Deliver)
 //! SessionOpening ─► packages of the plugin's open tasks ─► Seed
 //! FetchData      ─► a piece of a package that was too long for its offer
@@ -12,8 +12,10 @@
 //! nothing; a task that ended while its package was built is not offered.
 //! Packages are built [`LANES`] at a time; the rest waits in order.
 
+mod account;
 mod core;
 mod projection;
+mod recent;
 
 use std::sync::Arc;
 
@@ -26,8 +28,10 @@ use crowdfold_events::{
 use tokio::sync::{Semaphore, broadcast};
 
 pub use self::{
+    account::{account, differs},
     core::{Act, AssignerCore, Build, Built},
     projection::{Assigned, Projection, Tell, standing},
+    recent::Recent,
 };
 use crate::{
     actors::{

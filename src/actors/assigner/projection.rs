@@ -1,17 +1,19 @@
 //! What each plugin's session has to be told, as a function of blocks.
 //!
-//! It holds who has which task and what sessions are open; all of it can be
-//! rebuilt from a snapshot. It does no IO
-//! and knows no package: the shell builds packages for the offers it names.
+//! It holds who has which task and what sessions are open, which can be rebuilt
+//! from a snapshot, and what happened lately. It does no IO and knows no
+//! package: the shell builds packages for the offers it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crowdfold_events::{
     Address, Event, Height, TaskId, Zkpow,
     event::{DrawReceipt, SettlementEntry, TaskKind},
-    wire::{CloseReason, Notice, Standing},
+    wire::{CloseReason, Happened, Notice, Standing},
 };
 use crowdfold_kernel::{State, model::TaskStatus};
+
+use super::recent::Recent;
 
 /// Quarantined tasks offered to one plugin at a time.
 const OPEN_TO_ALL: usize = 2;
@@ -66,6 +68,7 @@ pub enum Tell {
 /// See the module's header.
 #[derive(Clone, Debug, Default)]
 pub struct Projection {
+    recent: Recent,
     /// Offered or to be offered, by plugin.
     tasks: BTreeMap<Address, BTreeMap<TaskId, Assigned>>,
     /// Plugins with a session.
@@ -147,6 +150,17 @@ impl Projection {
         self.sessions.contains(plugin)
     }
 
+    /// Plugins with a session, in order of address.
+    pub fn open_sessions(&self) -> impl Iterator<Item = &Address> {
+        self.sessions.iter()
+    }
+
+    /// What blocks did to a plugin lately, oldest first.
+    #[must_use]
+    pub fn recent(&self, plugin: &Address) -> Vec<Happened> {
+        self.recent.of(plugin)
+    }
+
     /// A plugin's tasks.
     #[must_use]
     pub fn tasks(&self, plugin: &Address) -> Vec<(TaskId, Assigned)> {
@@ -183,22 +197,22 @@ impl Projection {
             Event::ProofAccepted { task, plugin, proof_hash }
             | Event::AggregateAccepted { task, plugin, proof_hash } => {
                 self.end_for_all(*task, plugin, tells);
-                self.notify(*plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
+                self.notify(state, *plugin, Notice::ProofAccepted { task: *task, proof_hash: *proof_hash }, tells);
             }
             Event::AssignmentTimedOut { task, plugin, .. } => {
                 self.end(*plugin, *task, CloseReason::TimedOut, tells);
             }
             Event::AdmissionLapsed { task, plugin } => {
                 self.end(*plugin, *task, CloseReason::TimedOut, tells);
-                self.notify(*plugin, Notice::AdmissionLapsed, tells);
+                self.notify(state, *plugin, Notice::AdmissionLapsed, tells);
             }
             Event::TaskHandedBack { task, plugin } => self.end(*plugin, *task, CloseReason::HandedBack, tells),
             Event::TaskQuarantined { task, .. } => self.offer_again(state, *task, tells),
-            _ => self.notice(event, tells),
+            _ => self.notice(state, event, tells),
         }
     }
 
-    fn notice(&self, event: &Event, tells: &mut Vec<Tell>) {
+    fn notice(&mut self, state: &State, event: &Event, tells: &mut Vec<Tell>) {
         let (plugin, notice) = match event {
             Event::PluginRegistered { plugin } => (plugin, Notice::Registered),
             Event::AdmissionPassed { plugin, .. } => (plugin, Notice::AdmissionPassed),
@@ -225,17 +239,21 @@ impl Projection {
             Event::SettlementApplied { entries, .. } => {
                 for SettlementEntry { account, amount, credit } in entries {
                     if *credit {
-                        self.notify(*account, Notice::Settled { amount: *amount }, tells);
+                        self.notify(state, *account, Notice::Settled { amount: *amount }, tells);
                     }
                 }
                 return;
             }
             _ => return,
         };
-        self.notify(*plugin, notice, tells);
+        self.notify(state, *plugin, notice, tells);
     }
 
-    fn notify(&self, plugin: Address, notice: Notice, tells: &mut Vec<Tell>) {
+    fn notify(&mut self, state: &State, plugin: Address, notice: Notice, tells: &mut Vec<Tell>) {
+        // Settlements pay others too; an admission that lapsed leaves no plugin.
+        if state.plugin(&plugin).is_some() || notice == Notice::AdmissionLapsed {
+            self.recent.push(plugin, state.height(), &notice);
+        }
         if self.is_open(&plugin) {
             tells.push(Tell::Notify { plugin, notice });
         }

@@ -8,7 +8,8 @@ use rand::RngCore;
 use tokio::time::Instant;
 
 use super::{
-    Command, Effect, Output, SessionCore, SessionDirectory,
+    Command, Effect, Output, SessionCore, SessionDirectory, Urgency,
+    budget::{DataPermit, SessionBudget},
     messages::{
         Attach, Connection, Ended, FetchData, Heard, Incoming, Order, Outgoing, ProofReceived, Services,
         SubmitSystemMessage, TaskProgress,
@@ -28,6 +29,9 @@ pub struct PluginSession {
     directory: Addr<SessionDirectory>,
     started: Instant,
     timer: Option<SpawnHandle>,
+    budget: SessionBudget,
+    /// Of the piece of data that is being answered.
+    permit: Option<DataPermit>,
 }
 
 impl PluginSession {
@@ -37,8 +41,9 @@ impl PluginSession {
         services: Services,
         directory: Addr<SessionDirectory>,
         started: Instant,
+        budget: SessionBudget,
     ) -> Self {
-        Self { plugin, core, connection: None, services, directory, started, timer: None }
+        Self { plugin, core, connection: None, services, directory, started, timer: None, budget, permit: None }
     }
 
     fn now_ms(&self) -> u64 {
@@ -47,11 +52,17 @@ impl PluginSession {
 
     /// Does what the core asks for and sets the next timer.
     fn settle(&mut self, ctx: &mut Context<Self>) {
-        for output in self.core.outputs() {
-            match output {
-                Output::Send { bytes, droppable } => self.send(bytes, droppable),
-                Output::Hangup => self.hang_up(),
-                Output::Effect(effect) => self.effect(effect, ctx),
+        loop {
+            let outputs = self.core.outputs();
+            if outputs.is_empty() {
+                break;
+            }
+            for output in outputs {
+                match output {
+                    Output::Send { bytes, urgency } => self.send(bytes, urgency),
+                    Output::Hangup => self.hang_up(),
+                    Output::Effect(effect) => self.effect(effect, ctx),
+                }
             }
         }
         if let Some(timer) = self.timer.take() {
@@ -66,12 +77,23 @@ impl PluginSession {
         }
     }
 
-    fn send(&mut self, bytes: Vec<u8>, droppable: bool) {
+    fn send(&mut self, bytes: Vec<u8>, urgency: Urgency) {
         let Some(connection) = &self.connection else { return };
-        if connection.sender.try_send(Outgoing::Frame(bytes)).is_err() && !droppable {
-            // The reliable frame is kept by the core: the plugin may resume.
-            self.connection = None;
-            self.core.detach(self.now_ms());
+        let frame = match (urgency, self.permit.take()) {
+            (Urgency::Data, Some(permit)) => Outgoing::Data(bytes, permit),
+            (_, permit) => {
+                self.permit = permit;
+                Outgoing::Frame(bytes)
+            }
+        };
+        match (connection.sender.try_send(frame), urgency) {
+            (Ok(()), _) => {}
+            (Err(_), Urgency::Droppable | Urgency::Data) => self.core.dropped(),
+            (Err(_), Urgency::Must) => {
+                // The reliable frame is kept by the core: the plugin may resume.
+                self.connection = None;
+                self.core.detach(self.now_ms());
+            }
         }
     }
 
@@ -87,7 +109,7 @@ impl PluginSession {
         match effect {
             Effect::Submit { request, digest, message } => {
                 let asked = self.services.submit.send(SubmitSystemMessage { plugin, digest, message });
-                self.ask(ctx, asked, move |answer| {
+                self.ask(ctx, asked, None, move |answer| {
                     let result = match answer {
                         Ok(result) => result.map_err(|refusal| (refusal.code, refusal.reason)),
                         Err(code) => Err((code, 0)),
@@ -97,14 +119,18 @@ impl PluginSession {
             }
             Effect::CheckProof { task, proof_hash, bytes } => {
                 let asked = self.services.proofs.send(ProofReceived { plugin, task, proof_hash, bytes: bytes.into() });
-                self.ask(ctx, asked, move |answer| {
+                self.ask(ctx, asked, None, move |answer| {
                     let refused = answer.and_then(|checked| checked).err();
                     Command::ProofChecked { task, proof_hash, refused }
                 });
             }
             Effect::Fetch { digest, offset, length } => {
+                let Some(permit) = self.budget.take() else {
+                    let result = Err(Code::Busy);
+                    return self.core.command(self.now_ms(), Command::Fetched { digest, offset, result });
+                };
                 let asked = self.services.data.send(FetchData { digest, offset, length });
-                self.ask(ctx, asked, move |answer| {
+                self.ask(ctx, asked, Some(permit), move |answer| {
                     let result = answer.and_then(|piece| piece).map(|piece| (piece.total, piece.bytes));
                     Command::Fetched { digest, offset, result }
                 });
@@ -127,6 +153,7 @@ impl PluginSession {
         &self,
         ctx: &mut Context<Self>,
         asked: RecipientRequest<M>,
+        permit: Option<DataPermit>,
         answer: impl FnOnce(Result<M::Result, Code>) -> Command + 'static,
     ) where
         M: Message + Send + 'static,
@@ -137,8 +164,11 @@ impl PluginSession {
                 MailboxError::Timeout => Code::Busy,
                 MailboxError::Closed => Code::Unavailable,
             });
+            actor.permit = permit;
             actor.core.command(actor.now_ms(), answer(result));
             actor.settle(ctx);
+            // A refusal, or nobody is there: the piece goes nowhere.
+            actor.permit = None;
         });
         ctx.spawn(done);
     }
@@ -180,7 +210,7 @@ impl Handler<Incoming> for PluginSession {
         let now = self.now_ms();
         match heard {
             Heard::Frame(bytes) => self.core.receive(now, &bytes),
-            Heard::Pong => self.core.heard(now),
+            Heard::Pong(_) => self.core.heard(now),
             Heard::NotBinary => self.core.command(now, Command::End(Code::NotBinary)),
             Heard::TooLong => self.core.command(now, Command::End(Code::FrameTooLong)),
             Heard::Gone => {

@@ -8,11 +8,14 @@ use tokio::time::Instant;
 
 use super::{
     Command, NodeIdentity, PluginSession, SessionConfig, SessionCore,
+    budget::DataBudget,
     messages::{Attach, Broadcast, Deliver, Ended, LoggedIn, Order, Services, SessionClosed, SessionOpening, Shutdown},
 };
 
 /// Commands kept for a session that is being opened.
 const EARLY_COMMANDS: usize = 256;
+/// Pieces of data of 256 KiB that may be on their way to all plugins together.
+const PIECES: usize = 1024;
 /// Addresses remembered for having flooded.
 const BLOCKED_KEPT: usize = 10_000;
 /// How long an address that flooded is refused, in milliseconds.
@@ -34,6 +37,7 @@ pub struct SessionDirectory {
     blocked_until_ms: BTreeMap<Address, u64>,
     is_stopping: bool,
     started: Instant,
+    budget: DataBudget,
 }
 
 impl SessionDirectory {
@@ -49,6 +53,7 @@ impl SessionDirectory {
             blocked_until_ms: BTreeMap::new(),
             is_stopping: false,
             started: Instant::now(),
+            budget: DataBudget::new(PIECES),
         }
     }
 
@@ -125,7 +130,8 @@ impl Handler<LoggedIn> for SessionDirectory {
             let mut core = SessionCore::new(directory.config.clone(), directory.identity.clone(), plugin, seed, now);
             early.into_iter().for_each(|command| core.command(now, command));
             let services = directory.services.clone();
-            let session = PluginSession::new(plugin, core, services, ctx.address(), directory.started).start();
+            let budget = directory.budget.session(directory.config.max_pending_fetches);
+            let session = PluginSession::new(plugin, core, services, ctx.address(), directory.started, budget).start();
             session.do_send(Attach { resume, connection });
             directory.sessions.insert(plugin, Entry::Open(session.clone()));
             Ok(session)

@@ -3,8 +3,13 @@
 //! Before the login a connection is this task and a nonce; afterwards it only
 //! carries bytes between the socket and its session. It reads the next frame
 //! when the session has taken the last one, so a fast sender waits.
+//!
+//! Every piece of data is followed by a ping that nobody can guess: its pong
+//! shows that the peer has read so far ([`Unread`]). What the socket's buffers
+//! have taken does not.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -23,7 +28,8 @@ use rand::RngCore;
 use tokio::{sync::mpsc, time};
 
 use super::{
-    LoginCore, LoginStep, NodeIdentity, PluginSession, SessionConfig, SessionDirectory,
+    LoginCore, LoginStep, NodeIdentity, Origins, PluginSession, SessionConfig, SessionDirectory,
+    budget::DataPermit,
     messages::{Connection, Heard, Incoming, LoggedIn, Outgoing},
 };
 
@@ -41,19 +47,21 @@ pub struct Endpoint {
     max_connections: usize,
     connections: Arc<AtomicUsize>,
     next_id: Arc<AtomicU64>,
+    origins: Arc<Origins>,
 }
 
 impl Endpoint {
-    /// An endpoint for at most `max_connections` sockets at a time.
+    /// An endpoint for at most `max_connections` sockets at a time, from `origins`.
     #[must_use]
     pub fn new(
         identity: NodeIdentity,
         config: SessionConfig,
         directory: Addr<SessionDirectory>,
         max_connections: usize,
+        origins: Origins,
     ) -> Self {
         let (connections, next_id) = (Arc::default(), Arc::default());
-        Self { identity, config, directory, max_connections, connections, next_id }
+        Self { identity, config, directory, max_connections, connections, next_id, origins: Arc::new(origins) }
     }
 
     /// Room for one connection until the guard is dropped.
@@ -84,6 +92,9 @@ async fn connect(
     body: web::Payload,
     endpoint: web::Data<Endpoint>,
 ) -> Result<HttpResponse, actix_web::Error> {
+    if !endpoint.origins.admit(request.headers()) {
+        return Ok(HttpResponse::Forbidden().body("this origin may not connect as a plugin\n"));
+    }
     let (response, session, stream) = actix_ws::handle(&request, body)?;
     let stream =
         stream.max_frame_size(MAX_FRAME_BYTES).aggregate_continuations().max_continuation_size(MAX_FRAME_BYTES);
@@ -103,7 +114,7 @@ impl Socket {
             return match self.stream.recv().await {
                 Some(Ok(AggregatedMessage::Binary(bytes))) => Heard::Frame(bytes),
                 Some(Ok(AggregatedMessage::Text(_))) => Heard::NotBinary,
-                Some(Ok(AggregatedMessage::Pong(_))) => Heard::Pong,
+                Some(Ok(AggregatedMessage::Pong(data))) => Heard::Pong(data),
                 Some(Ok(AggregatedMessage::Ping(data))) => match self.session.pong(&data).await {
                     Ok(()) => continue,
                     Err(_) => Heard::Gone,
@@ -151,7 +162,7 @@ async fn login(socket: &mut Socket, core: &mut LoginCore) -> Result<(Address, Op
     loop {
         let step = match socket.hear().await {
             Heard::Frame(bytes) => core.receive(&bytes),
-            Heard::Pong => continue,
+            Heard::Pong(_) => continue,
             Heard::NotBinary => core.refuse(Code::NotBinary),
             Heard::TooLong => core.refuse(Code::FrameTooLong),
             Heard::Gone => return Err(None),
@@ -173,24 +184,34 @@ async fn carry(endpoint: &Endpoint, socket: &mut Socket, plugin: Address, resume
     let session: Addr<PluginSession> = asked.await.unwrap_or(Err(Code::Unavailable))?;
     let silence = Duration::from_millis(u64::from(limits.silence_ms));
     let mut ping = time::interval(silence / 3);
+    let mut unread = Unread::default();
     let tell = async |heard| session.send(Incoming { connection, heard }).await.is_ok();
     loop {
         tokio::select! {
             biased;
             out = outgoing.recv() => {
-                let Some(Outgoing::Frame(bytes)) = out else { return Ok(()) };
-                // A peer that takes nothing for this long is gone.
-                let sent = time::timeout(silence, socket.session.binary(bytes)).await;
-                if !matches!(sent, Ok(Ok(()))) {
+                let is_sent = match out {
+                    Some(Outgoing::Frame(bytes)) => within(silence, socket.session.binary(bytes)).await,
+                    Some(Outgoing::Data(bytes, permit)) => {
+                        let ping = unread.ping(Some(permit));
+                        within(silence, socket.session.binary(bytes)).await
+                            && within(silence, socket.session.ping(&ping)).await
+                    }
+                    Some(Outgoing::Close) | None => return Ok(()),
+                };
+                if !is_sent {
                     tell(Heard::Gone).await;
                     return Ok(());
                 }
             }
             heard = socket.hear() => {
+                if let Heard::Pong(data) = &heard {
+                    unread.pong(data);
+                }
                 let is_last = matches!(heard, Heard::Gone);
                 if !tell(heard).await || is_last {
                     // The session may have said goodbye: send what is left.
-                    while let Ok(Outgoing::Frame(bytes)) = outgoing.try_recv() {
+                    while let Ok(Outgoing::Frame(bytes) | Outgoing::Data(bytes, _)) = outgoing.try_recv() {
                         if is_last || socket.session.binary(bytes).await.is_err() {
                             break;
                         }
@@ -199,11 +220,42 @@ async fn carry(endpoint: &Endpoint, socket: &mut Socket, plugin: Address, resume
                 }
             }
             _ = ping.tick() => {
-                if socket.session.ping(b"").await.is_err() {
+                let is_reading = unread.age() < silence;
+                if !is_reading || !within(silence, socket.session.ping(&unread.ping(None))).await {
                     tell(Heard::Gone).await;
                     return Ok(());
                 }
             }
         }
+    }
+}
+
+/// Whether the socket's queue takes something in time. A peer that reads nothing for so long is gone.
+async fn within<E>(limit: Duration, sending: impl Future<Output = Result<(), E>>) -> bool {
+    matches!(time::timeout(limit, sending).await, Ok(Ok(())))
+}
+
+/// Pings that were not answered, and the data sent before each.
+#[derive(Default)]
+struct Unread(VecDeque<(u64, time::Instant, Option<DataPermit>)>);
+
+impl Unread {
+    /// The payload of the next ping.
+    fn ping(&mut self, permit: Option<DataPermit>) -> [u8; 8] {
+        let nonce = rand::thread_rng().next_u64();
+        self.0.push_back((nonce, time::Instant::now(), permit));
+        nonce.to_be_bytes()
+    }
+
+    /// Everything up to the ping that is answered was read: a peer may answer only the last of several.
+    fn pong(&mut self, data: &[u8]) {
+        if let Some(at) = self.0.iter().position(|(nonce, ..)| nonce.to_be_bytes() == *data) {
+            self.0.drain(..=at);
+        }
+    }
+
+    /// How long the oldest ping has been unanswered.
+    fn age(&self) -> Duration {
+        self.0.front().map_or(Duration::ZERO, |(_, at, _)| at.elapsed())
     }
 }

@@ -12,7 +12,7 @@ use crowdfold_events::{
     wire::{ChainStatus, Code, Resume},
 };
 
-use super::{Command, PluginSession, Seed};
+use super::{Command, PluginSession, Seed, budget::DataPermit};
 
 /// Why the mempool did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,18 @@ pub struct DataPiece {
     pub total: u64,
     /// The piece asked for; shorter only at the end.
     pub bytes: Bytes,
+}
+
+impl DataPiece {
+    /// A piece of `whole`, without copying it.
+    ///
+    /// # Errors
+    /// [`Code::DataRange`]: `offset` is not inside.
+    pub fn of(whole: &Bytes, offset: u64, length: u32) -> Result<Self, Code> {
+        let start = usize::try_from(offset).ok().filter(|start| *start < whole.len()).ok_or(Code::DataRange)?;
+        let end = start.saturating_add(length as usize).min(whole.len());
+        Ok(Self { total: whole.len() as u64, bytes: whole.slice(start..end) })
+    }
 }
 
 /// Read a piece of data by the digest of the whole.
@@ -147,6 +159,8 @@ pub struct Shutdown;
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Frame(Vec<u8>),
+    /// A piece of data, and its room until the peer has read it.
+    Data(Vec<u8>, DataPermit),
     Close,
 }
 
@@ -179,7 +193,8 @@ pub(super) struct Attach {
 #[derive(Debug)]
 pub(super) enum Heard {
     Frame(actix_web::web::Bytes),
-    Pong,
+    /// With the payload of the ping that it answers, if the peer is honest.
+    Pong(actix_web::web::Bytes),
     NotBinary,
     TooLong,
     Gone,

@@ -2,7 +2,7 @@
 
 /// Takes `rate` units per second with bursts of up to `burst` units.
 #[derive(Clone, Debug)]
-pub(super) struct Meter {
+pub struct Meter {
     rate: u64,
     burst: u64,
     /// Thousandths of units available.
@@ -11,12 +11,14 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(rate: u64, burst: u64, now_ms: u64) -> Self {
+    /// A full bucket.
+    #[must_use]
+    pub fn new(rate: u64, burst: u64, now_ms: u64) -> Self {
         Self { rate, burst, level: burst.saturating_mul(1000), at_ms: now_ms }
     }
 
     /// Whether `units` may pass now; takes them if so.
-    pub(super) fn take(&mut self, now_ms: u64, units: u64) -> bool {
+    pub fn take(&mut self, now_ms: u64, units: u64) -> bool {
         let gained = now_ms.saturating_sub(self.at_ms).saturating_mul(self.rate);
         self.level = self.level.saturating_add(gained).min(self.burst.saturating_mul(1000));
         self.at_ms = self.at_ms.max(now_ms);

@@ -128,7 +128,7 @@ fn another_chain_arity_or_shape_is_refused_before_the_proof() {
     assert_eq!(field_of(&other), "arity");
 
     let mut pinned = genesis().genesis;
-    pinned.proof_system.shape = crowdfold_config::ShapeDigest::Is(B256::repeat_byte(1));
+    pinned.proof_system.shape = crowdfold_config::Pinned::Is(B256::repeat_byte(1));
     let pinned = pinned.validate().unwrap();
     let file = changed(|f| f.genesis_hash = pinned.hash);
     let params: &ProofParams = params();

@@ -53,6 +53,7 @@ async fn a_nodes_journal_is_looked_at_while_it_runs_and_signed_when_it_ends() {
         validator: signer(VALIDATOR),
         checker: std::sync::Arc::new(crate::world::Declared::default()),
         snapshot_every: crate::world::EVERY,
+        plugins: crowdfold::node::PluginAccess::default(),
     };
     let refused = crowdfold::node::Node::start(config).await;
     assert!(matches!(refused, Err(NodeError::OtherGenesis { found: None, .. })));

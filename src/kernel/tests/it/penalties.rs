@@ -105,6 +105,33 @@ fn earnings_repay_debt_first() {
 }
 
 #[test]
+fn the_next_slot_comes_with_the_proof_that_trust_names() {
+    let mut world = World::new();
+    world.admit(1);
+    let plugin = signer(1).address();
+    assert_eq!(world.state.trust(&Address::ZERO), None);
+    let mut state = world.state.clone();
+    let rule = state.parameters().trust.clone();
+    let mut before = None;
+    for consecutive_valid in 0..rule.valid_per_slot * rule.max_slots {
+        let slots = (1 + consecutive_valid / rule.valid_per_slot).min(rule.max_slots);
+        state.apply(&Event::TrustChanged { plugin, consecutive_valid, slots });
+        let trust = state.trust(&plugin).unwrap();
+        assert_eq!((trust.consecutive_valid, trust.slots), (consecutive_valid, slots));
+        assert_eq!(trust.next_slot_at.is_none(), slots == rule.max_slots);
+        if before.is_some_and(|(slots, _)| slots < trust.slots) {
+            assert_eq!(before.unwrap().1, Some(consecutive_valid));
+        }
+        before = Some((trust.slots, trust.next_slot_at));
+    }
+    // A debt keeps it at one slot, whatever it proves.
+    let (mut world, ..) = idle_worker();
+    world.steps(20);
+    let trust = world.state.trust(&signer(1).address()).unwrap();
+    assert_eq!((trust.slots, trust.next_slot_at), (1, None));
+}
+
+#[test]
 fn anybody_may_repay_a_debt_and_never_more_than_it() {
     let (mut world, ..) = idle_worker();
     world.steps(20);

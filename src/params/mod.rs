@@ -5,12 +5,17 @@
 //! `$CROWDFOLD_PARAMS`, else the user's cache directory; a cache that cannot be
 //! read or written costs time, never correctness.
 
+mod file;
+
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, mpsc},
+    time::{Duration, Instant},
 };
 
-use crowdfold_config::{Setup as SetupKind, ShapeDigest, ValidGenesis};
+use alloy_primitives::{b256, keccak256};
+
+use crowdfold_config::{Pinned, Setup as SetupKind, ValidGenesis};
 use crowdfold_events::B256;
 use crowdfold_zk::{
     item::{LOG_SIZE, UniversalShapeError, universal_shape},
@@ -24,6 +29,7 @@ use crowdfold_zk::{
 };
 use tracing::{debug, info, warn};
 
+pub use self::file::{KeyFile, KeyFileError};
 use crate::proofs::store::write_durably;
 
 /// Digest of the development key of 2^18 points.
@@ -31,6 +37,11 @@ pub const DEVELOPMENT_KEY: [u8; 32] = [
     0xe9, 0x5a, 0xb7, 0xc3, 0x55, 0xae, 0x5f, 0x1a, 0x19, 0x21, 0x34, 0x2b, 0x41, 0x20, 0x6e, 0x6f, 0x5f, 0x4e, 0x31,
     0xba, 0x85, 0x13, 0x00, 0x5f, 0xc7, 0xfa, 0x17, 0x2d, 0x27, 0x71, 0x15, 0x2b,
 ];
+
+/// Keccak-256 of the file of the development key: what a genesis names.
+pub const DEVELOPMENT_KEY_FILE: B256 = b256!("fb884c1caf3356db67221574665de74b6795cc32c4ff8b441b253831f1355865");
+/// How often somebody who waits for a key to be made hears of it.
+const STILL_MAKING: Duration = Duration::from_secs(10);
 
 /// Why the parameters of a chain cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +64,18 @@ pub enum ParamsError {
         /// Of this program.
         found: B256,
     },
+    /// The genesis names another commitment key than this program has; the
+    /// operator runs a program that is too old or too new for the chain.
+    #[error("the genesis names the commitment key {expected:?}, this program has {found}")]
+    OtherKey {
+        /// In the genesis.
+        expected: Pinned,
+        /// Of this program.
+        found: B256,
+    },
+    /// The key's file.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     /// The chain's proofs are declared, not made; the operator wants `crowdfold sim`.
     #[error("the genesis declares simulated proofs: there is nothing to prove or verify with")]
     Simulated,
@@ -108,7 +131,11 @@ fn quietly<T>(make: impl FnOnce() -> T) -> T {
 }
 
 fn setup(genesis: &ValidGenesis) -> Result<Setup, ParamsError> {
-    match genesis.genesis.proof_system.setup {
+    let system = &genesis.genesis.proof_system;
+    match system.setup {
+        SetupKind::Development if system.key != Pinned::Is(DEVELOPMENT_KEY_FILE) => {
+            Err(ParamsError::OtherKey { expected: system.key, found: DEVELOPMENT_KEY_FILE })
+        }
         SetupKind::Development => Ok(Setup::Development { digest: DEVELOPMENT_KEY }),
         SetupKind::Simulated => Err(ParamsError::Simulated),
     }
@@ -117,8 +144,8 @@ fn setup(genesis: &ValidGenesis) -> Result<Setup, ParamsError> {
 fn pinned(genesis: &ValidGenesis, params: &VerifierParams) -> Result<(), ParamsError> {
     let found = B256::from(scalar_to_be(&params.vk_digest()));
     match genesis.genesis.proof_system.shape {
-        ShapeDigest::Is(expected) if expected != found => Err(ParamsError::Pinned { expected, found }),
-        ShapeDigest::Is(_) | ShapeDigest::Unset => Ok(()),
+        Pinned::Is(expected) if expected != found => Err(ParamsError::Pinned { expected, found }),
+        Pinned::Is(_) | Pinned::Unset => Ok(()),
     }
 }
 
@@ -145,14 +172,75 @@ fn key() -> Result<Key, ParamsError> {
         }
     }
     info!("making the development commitment key of 2^{LOG_SIZE} points");
-    let key = Key::development(LOG_SIZE)?;
-    if let Some(file) = file {
-        let written = file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(|error| error.to_string());
-        if let Err(error) = written.and_then(|()| write_durably(&file, &key.to_bytes()).map_err(|e| e.to_string())) {
-            debug!(%error, "the commitment key is not cached");
-        }
+    let key = announcing(|| Key::development(LOG_SIZE))?;
+    if file.is_some() {
+        cache(&key.to_bytes());
     }
     Ok(key)
+}
+
+/// Runs what takes long and says so now and then.
+fn announcing<T>(make: impl FnOnce() -> T) -> T {
+    let (done, waiting) = mpsc::channel::<()>();
+    let started = Instant::now();
+    let teller = std::thread::spawn(move || {
+        while waiting.recv_timeout(STILL_MAKING) == Err(mpsc::RecvTimeoutError::Timeout) {
+            info!(seconds = started.elapsed().as_secs(), "still making the commitment key");
+        }
+    });
+    let made = make();
+    drop(done);
+    // It ends at once, and has nothing to say that matters.
+    teller.join().unwrap_or_default();
+    made
+}
+
+/// Writes a key's bytes to the cache; whether they are there now.
+fn cache(bytes: &[u8]) -> bool {
+    let Some(file) = cache_file() else { return false };
+    let made = file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(|error| error.to_string());
+    match made.and_then(|()| write_durably(&file, bytes).map_err(|error| error.to_string())) {
+        Ok(()) => true,
+        Err(error) => {
+            debug!(%error, "the commitment key is not cached");
+            false
+        }
+    }
+}
+
+/// The key's file of a chain, to give it to others. Makes the key if it is
+/// not cached, which takes a minute or two; keeps it in memory if it cannot be cached.
+///
+/// # Errors
+/// [`ParamsError`].
+pub fn key_file(genesis: &ValidGenesis) -> Result<KeyFile, ParamsError> {
+    setup(genesis)?;
+    if let Some(file) = cache_file().and_then(|path| KeyFile::open(path, DEVELOPMENT_KEY_FILE).ok()) {
+        return Ok(file);
+    }
+    let bytes = quietly(key)?.to_bytes();
+    match cache_file().and_then(|path| KeyFile::open(path, DEVELOPMENT_KEY_FILE).ok()) {
+        Some(file) => Ok(file),
+        None => Ok(KeyFile::in_memory(bytes.into())),
+    }
+}
+
+/// The digest of the key that a chain's prover needs and this machine has not;
+/// `None` if it is cached.
+///
+/// # Errors
+/// [`ParamsError`]: the program has no such key.
+pub fn wanted_key(genesis: &ValidGenesis) -> Result<Option<B256>, ParamsError> {
+    setup(genesis)?;
+    let cached = cache_file().and_then(|file| read_start(&file, HEADER_LEN));
+    let header = cached.and_then(|bytes| quietly(|| KeyHeader::from_bytes(&bytes)).ok());
+    Ok(header.is_none_or(|header| header.digest() != DEVELOPMENT_KEY).then_some(DEVELOPMENT_KEY_FILE))
+}
+
+/// Keeps a key that somebody gave, if it is the one; whether it is kept.
+#[must_use]
+pub fn keep_key(bytes: &[u8]) -> bool {
+    keccak256(bytes) == DEVELOPMENT_KEY_FILE && cache(bytes)
 }
 
 fn read_start(file: &Path, bytes: usize) -> Option<Vec<u8>> {
@@ -178,13 +266,22 @@ mod tests {
     fn the_presets_pin_this_programs_verifying_key() {
         for preset in [crowdfold_config::DEMO, crowdfold_config::LOCAL] {
             let genesis = crowdfold_config::Genesis::from_toml(preset).unwrap().validate().unwrap();
-            assert!(matches!(genesis.genesis.proof_system.shape, ShapeDigest::Is(_)), "the preset pins no key");
+            assert!(matches!(genesis.genesis.proof_system.shape, Pinned::Is(_)), "the preset pins no key");
+            assert_eq!(genesis.genesis.proof_system.key, Pinned::Is(DEVELOPMENT_KEY_FILE));
             verifier(&genesis).unwrap();
+            let mut other = genesis.genesis.clone();
+            other.proof_system.key = Pinned::Is(B256::ZERO);
+            let other = other.validate().unwrap();
+            assert!(matches!(verifier(&other), Err(ParamsError::OtherKey { .. })));
+            assert!(matches!(key_file(&other), Err(ParamsError::OtherKey { .. })));
+            assert!(matches!(wanted_key(&other), Err(ParamsError::OtherKey { .. })));
         }
     }
 
     #[test]
     fn the_development_key_is_the_pinned_one() {
-        assert_eq!(Key::development(LOG_SIZE).unwrap().digest(), DEVELOPMENT_KEY);
+        let key = Key::development(LOG_SIZE).unwrap();
+        assert_eq!(key.digest(), DEVELOPMENT_KEY);
+        assert_eq!(keccak256(key.to_bytes()), DEVELOPMENT_KEY_FILE);
     }
 }
