@@ -1,11 +1,10 @@
 // Serves popup and options, bundled from the sources, with the mock engine in place of the real one, under the
-// extension's own content security policy. `node e2e/mock/server.mjs` for a look by hand; tests and screenshots
-// import it.
+// extension's own content security policy. Tests and screenshots import it; serve.mjs is for
+// a look by hand.
 import { build } from "esbuild";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
-import { pathToFileURL } from "node:url";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".png": "image/png", ".json": "application/json" };
 
@@ -55,9 +54,4 @@ export async function serveMock(root, port = 0) {
 function index(states) {
   const row = (name) => `<li>${name}: <a href="popup.html?state=${name}">popup</a> <a href="options.html?state=${name}">options</a></li>`;
   return `<!doctype html><html lang="en"><title>Mock states</title><ul>${states.map(row).join("")}</ul></html>`;
-}
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { url } = await serveMock(process.cwd(), 8099);
-  process.stdout.write(`${url}\n`);
 }

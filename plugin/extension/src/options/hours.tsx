@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 import type { Settings } from "../messages";
 import { checkHours } from "../ui/validate";
-import { Toggle } from "../ui/parts";
+import { Toggle, useChoice } from "../ui/parts";
 import { Section, useSaver } from "./save";
 
 /** Nights, when most computers have nothing else to do. */
@@ -18,22 +18,25 @@ export function Hours(props: { settings: Settings }): JSX.Element {
         label="Only at certain hours"
         hint="In this computer’s time zone. A proof that has begun is finished."
         on={hours !== null}
-        onChange={(on) => void save({ hours: on ? NIGHT : null })}
+        onChange={(on) => save({ hours: on ? NIGHT : null })}
       />
-      {hours !== null && <Range hours={hours} onSave={(next) => void save({ hours: next })} />}
+      {hours !== null && <Range hours={hours} onSave={(next) => save({ hours: next })} />}
     </Section>
   );
 }
 
-function Range(props: { hours: { from: number; to: number }; onSave: (hours: { from: number; to: number }) => void }): JSX.Element {
+type Span = NonNullable<Settings["hours"]>;
+
+function Range(props: { hours: Span; onSave: (hours: Span) => Promise<boolean> }): JSX.Element {
   const id = useId();
+  const [hours, choose] = useChoice(props.hours, props.onSave);
   const [error, setError] = useState<string | null>(null);
   const change = (from: number, to: number): void => {
     const checked = checkHours(from, to);
     setError(checked.ok ? null : checked.error);
-    if (checked.ok) props.onSave(checked.value);
+    if (checked.ok) choose(checked.value);
   };
-  const { from, to } = props.hours;
+  const { from, to } = hours;
   return (
     <div class="nested hours">
       <label for={`${id}-from`}>From</label>

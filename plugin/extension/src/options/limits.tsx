@@ -42,12 +42,12 @@ export function Limits(props: { view: View }): JSX.Element {
         onSave={(memory_mb) => save({ memory_mb })}
       />
       <Data value={settings.data_mb_per_day} onSave={(data_mb_per_day) => save({ data_mb_per_day })} />
-      <Toggle label="Prove on battery" hint="Off: waits for mains power." on={settings.on_battery} onChange={(on_battery) => void save({ on_battery })} />
+      <Toggle label="Prove on battery" hint="Off: waits for mains power." on={settings.on_battery} onChange={(on_battery) => save({ on_battery })} />
       <Toggle
         label="Prove while I use the computer"
-        hint="Off: begins when keyboard and mouse have rested for a few minutes."
+        hint="Off: begins when keyboard and mouse have rested for a minute."
         on={settings.while_in_use}
-        onChange={(while_in_use) => void save({ while_in_use })}
+        onChange={(while_in_use) => save({ while_in_use })}
       />
     </Section>
   );
@@ -97,7 +97,7 @@ function Data(props: { value: number | null; onSave: (value: number | null) => P
         label="Limit the data per day"
         hint="A transfer’s proof sends a few megabytes; the keys, fetched once, about 17 MB."
         on={limited}
-        onChange={(on) => void props.onSave(on ? 500 : null)}
+        onChange={(on) => props.onSave(on ? 500 : null)}
       />
       {props.value !== null && (
         <div class="nested">

@@ -7,7 +7,7 @@ import { Section, useSaver } from "./save";
 export function Notifications(props: { settings: Settings }): JSX.Element {
   const { notifications } = props.settings;
   const { saved, save } = useSaver();
-  const set = (change: Partial<Settings["notifications"]>): void => void save({ notifications: { ...notifications, ...change } });
+  const set = (change: Partial<Settings["notifications"]>): Promise<boolean> => save({ notifications: { ...notifications, ...change } });
   return (
     <Section id="notifications" title="Notifications" saved={saved}>
       <Toggle label="Rewards" hint="When a proof is paid." on={notifications.rewards} onChange={(rewards) => set({ rewards })} />

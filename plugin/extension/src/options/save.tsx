@@ -17,15 +17,14 @@ export interface Saver {
 const SAID_MS = 2_500;
 
 export function useSaver(): Saver {
-  const { view, send } = useEngine();
+  const { set } = useEngine();
   const [saved, setSaved] = useState<Saved>({ state: "rest" });
   const timer = useRef<ReturnType<typeof setTimeout>>();
   useEffect(() => () => clearTimeout(timer.current), []);
   const save = async (change: Partial<Settings>): Promise<boolean> => {
-    if (view === null) return false;
     clearTimeout(timer.current);
     setSaved({ state: "saving" });
-    const outcome = await send({ type: "set", settings: { ...view.settings, ...change } });
+    const outcome = await set(change);
     if (!outcome.ok) {
       setSaved({ state: "failed", message: refusal(outcome) });
       return false;

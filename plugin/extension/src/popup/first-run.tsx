@@ -102,17 +102,16 @@ function Backup(props: { passphrase: string; onDone: () => void }): JSX.Element 
 }
 
 function NodeStep(props: { onDone: () => void }): JSX.Element {
-  const { send, view } = useEngine();
+  const { set, view } = useEngine();
   const [url, setUrl] = useState(view?.settings.nodes[0] ?? DEFAULT_NODE);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const submit = async (): Promise<void> => {
     const checked = checkNode(url);
     if (!checked.ok) return setError(checked.error);
-    if (view === null) return;
     setBusy(true);
-    const others = view.settings.nodes.slice(1).filter((node) => node !== checked.value);
-    const outcome = await send({ type: "set", settings: { ...view.settings, nodes: [checked.value, ...others] } });
+    const others = (view?.settings.nodes ?? []).slice(1).filter((node) => node !== checked.value);
+    const outcome = await set({ nodes: [checked.value, ...others] });
     setBusy(false);
     if (outcome.ok) props.onDone();
     else setError(refusal(outcome));

@@ -1,9 +1,9 @@
 /** The engine as a page sees it: the newest view, whether it is live, and commands. */
 import { createContext } from "preact";
 import { useContext, useEffect, useState } from "preact/hooks";
-import type { Command, View } from "../messages";
+import type { Command, Settings, View } from "../messages";
 import { recallView, viewKeeper } from "./last-view";
-import { EnginePort, type Outcome } from "./port";
+import { EnginePort, type Outcome, STARTING } from "./port";
 
 /** A break shorter than this is not worth a word. */
 const PATIENCE_MS = 500;
@@ -14,6 +14,8 @@ export interface Engine {
   /** The engine does not answer, and has not for a moment: the view may no longer be true. */
   starting: boolean;
   send: (command: Command) => Promise<Outcome>;
+  /** Changes some settings; changes that follow each other quickly build on one another. */
+  set: (change: Partial<Settings>) => Promise<Outcome>;
 }
 
 const Context = createContext<Engine | null>(null);
@@ -31,6 +33,9 @@ export function connectEngine(render: (engine: Engine) => void): void {
   let starting = false;
   let patience: ReturnType<typeof setTimeout> | undefined;
   const keep = viewKeeper();
+  // What has been asked for and is not yet in a view.
+  let wanted: Settings | null = null;
+  let asking = 0;
   const wait = (): void => {
     patience ??= setTimeout(() => {
       starting = true;
@@ -42,12 +47,23 @@ export function connectEngine(render: (engine: Engine) => void): void {
     clearTimeout(patience);
     patience = undefined;
     starting = false;
+    if (asking === 0) wanted = null;
     view = next;
     keep(next);
     paint();
   });
   const send = (command: Command): Promise<Outcome> => port.send(command);
-  const paint = (): void => render({ view, starting, send });
+  const set = async (change: Partial<Settings>): Promise<Outcome> => {
+    const base = wanted ?? view?.settings;
+    if (base === undefined) return STARTING;
+    wanted = { ...base, ...change };
+    asking += 1;
+    const outcome = await send({ type: "set", settings: wanted });
+    asking -= 1;
+    if (!outcome.ok) wanted = null;
+    return outcome;
+  };
+  const paint = (): void => render({ view, starting, send, set });
   wait();
   paint();
   void recallView().then((kept) => {

@@ -66,25 +66,32 @@ export function Field(props: {
   );
 }
 
-/** A switch with its explanation. */
-export function Toggle(props: {
-  label: string;
-  hint?: string;
-  on: boolean;
-  onChange: (on: boolean) => void;
-  disabled?: boolean;
-}): JSX.Element {
+/** A choice that shows at once and goes back when it is not taken. */
+export function useChoice<T>(value: T, save: (value: T) => Promise<boolean>): [T, (value: T) => void] {
+  const [shown, setShown] = useState(value);
+  useEffect(() => setShown(value), [value]);
+  const choose = (next: T): void => {
+    setShown(next);
+    void save(next).then((taken) => {
+      if (!taken) setShown(value);
+    });
+  };
+  return [shown, choose];
+}
+
+/** A switch with its explanation; `onChange` says whether the choice was taken. */
+export function Toggle(props: { label: string; hint?: string; on: boolean; onChange: (on: boolean) => Promise<boolean> }): JSX.Element {
   const id = useId();
+  const [on, choose] = useChoice(props.on, props.onChange);
   return (
     <div class="toggle">
       <input
         id={id}
         type="checkbox"
         role="switch"
-        checked={props.on}
-        disabled={props.disabled}
+        checked={on}
         aria-describedby={props.hint !== undefined ? `${id}-hint` : undefined}
-        onChange={(event) => props.onChange(event.currentTarget.checked)}
+        onChange={(event) => choose(event.currentTarget.checked)}
       />
       <label for={id}>{props.label}</label>
       {props.hint !== undefined && <p id={`${id}-hint`} class="hint">{props.hint}</p>}

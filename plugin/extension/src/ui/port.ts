@@ -19,6 +19,9 @@ const REPLY_MS = 20_000;
 
 export type Outcome = { ok: true; secret: string | null } | { ok: false; trouble: Trouble | null; message: string };
 
+/** Why a command is not sent while there is no engine. */
+export const STARTING: Outcome = { ok: false, trouble: null, message: "The prover is still starting. Try again in a moment." };
+
 interface Waiting {
   done: (outcome: Outcome) => void;
   timer: ReturnType<typeof setTimeout>;
@@ -49,7 +52,7 @@ export class EnginePort {
   /** Sends a command; resolves always, also when the engine goes away. */
   send(command: Command): Promise<Outcome> {
     const port = this.#port;
-    if (port === null || !this.#live) return Promise.resolve(lost("The prover is still starting. Try again in a moment."));
+    if (port === null || !this.#live) return Promise.resolve(STARTING);
     const id = ++this.#lastId;
     return new Promise((done) => {
       const timer = setTimeout(() => this.#settle(id, lost("The prover did not answer. Try again.")), REPLY_MS);
