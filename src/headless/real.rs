@@ -13,13 +13,8 @@ use std::{
 
 use crowdfold_prover::WorkError;
 use crowdfold_zk::{
-    item::{
-        ItemInput, ProveItemError, ProveStage,
-        aggregate::{AggregateError, AggregateInput, prove_aggregate},
-        package::WorkPackage,
-        prove,
-    },
-    proof::{error::ProveError, item::Stage, params::ProofParams},
+    item::work::{PackageWorkError, prove_package},
+    proof::params::ProofParams,
 };
 
 use super::{Progress, ProveWork, Work};
@@ -52,61 +47,22 @@ impl RealWork {
             }
         }
     }
-
-    fn item(&self, input: &ItemInput, work: &Work, progress: &Progress) -> Result<Vec<u8>, WorkError> {
-        let statement = &input.statement;
-        // A proof for another worker would pay somebody else.
-        if statement.worker != work.worker.into_array() || statement.task != work.task.0 {
-            return Err(WorkError::BadPackage("the statement is not of this task and worker".to_owned()));
-        }
-        let proof = prove(&self.params, input, &mut |stage| match stage {
-            ProveStage::Witness => announce(progress, 10),
-            ProveStage::Proof(stage) => announce(progress, permille(stage)),
-        });
-        match proof {
-            Ok(proof) => Ok(proof.encode()),
-            Err(ProveItemError::Prove(ProveError::Cancelled(_))) => Err(WorkError::Cancelled),
-            Err(ProveItemError::Plan(error)) => Err(WorkError::BadPackage(error.to_string())),
-            Err(ProveItemError::Prove(error)) => Err(WorkError::Failed(error.to_string())),
-        }
-    }
-
-    fn aggregate(&self, input: &AggregateInput, progress: &Progress) -> Result<Vec<u8>, WorkError> {
-        match prove_aggregate(&self.params, input, &mut |stage| announce(progress, permille(stage))) {
-            Ok(proof) => Ok(proof.encode()),
-            Err(AggregateError::Prove(ProveError::Cancelled(_))) => Err(WorkError::Cancelled),
-            Err(AggregateError::Prove(error)) => Err(WorkError::Failed(error.to_string())),
-            Err(error) => Err(WorkError::BadPackage(error.to_string())),
-        }
-    }
 }
 
 impl ProveWork for RealWork {
     fn run(&self, work: Work, progress: &Progress) -> Result<Vec<u8>, WorkError> {
-        let package = WorkPackage::decode(&work.package).map_err(|error| WorkError::BadPackage(error.to_string()))?;
         let _turn = self.turn(progress)?;
-        match package {
-            WorkPackage::Item(input) => self.item(&input, &work, progress),
-            WorkPackage::Aggregate(input) => self.aggregate(&input, progress),
-        }
-    }
-}
-
-fn announce(progress: &Progress, permille: u16) -> ControlFlow<()> {
-    if progress.is_cancelled() {
-        return ControlFlow::Break(());
-    }
-    progress.report(permille);
-    ControlFlow::Continue(())
-}
-
-/// How far a proof is at the beginning of a stage, in thousandths; about half of the time is Spartan's.
-fn permille(stage: Stage) -> u16 {
-    let part = |from: usize, width: usize, index: usize, of: usize| (from + width * index / of.max(1)) as u16;
-    match stage {
-        Stage::Commit { index, of } => part(100, 250, index, of),
-        Stage::Fold { index, of } => part(350, 150, index, of),
-        Stage::Spartan => 500,
-        Stage::Done => 990,
+        let proof = prove_package(&self.params, &work.package, work.task.0, work.worker.into_array(), &mut |at| {
+            if progress.is_cancelled() {
+                return ControlFlow::Break(());
+            }
+            progress.report(at.permille);
+            ControlFlow::Continue(())
+        });
+        proof.map_err(|error| match error {
+            PackageWorkError::Cancelled => WorkError::Cancelled,
+            error if error.is_package() => WorkError::BadPackage(error.to_string()),
+            error => WorkError::Failed(error.to_string()),
+        })
     }
 }

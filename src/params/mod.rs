@@ -1,6 +1,6 @@
 //! Proof parameters of a chain: made or loaded once per process.
 //!
-//! The development key is deterministic; its digest is a constant here, so a
+//! The development key is deterministic; its digest is a constant, so a
 //! cached file is trusted only as far as it hashes to it. The cache is
 //! `$CROWDFOLD_PARAMS`, else the user's cache directory; a cache that cannot be
 //! read or written costs time, never correctness.
@@ -18,12 +18,11 @@ use alloy_primitives::{b256, keccak256};
 use crowdfold_config::{Pinned, Setup as SetupKind, ValidGenesis};
 use crowdfold_events::B256;
 use crowdfold_zk::{
-    item::{LOG_SIZE, UniversalShapeError, universal_shape},
+    item::{DEVELOPMENT_KEY, LOG_SIZE, UniversalShapeError, padded_shape},
     proof::{
         error::{KeyError, ShapeError},
         key::{HEADER_LEN, Key, KeyHeader, Setup},
         params::{ProofParams, VerifierParams},
-        shape::PaddedShape,
     },
     statement::scalar_to_be,
 };
@@ -31,12 +30,6 @@ use tracing::{debug, info, warn};
 
 pub use self::file::{KeyFile, KeyFileError};
 use crate::proofs::store::write_durably;
-
-/// Digest of the development key of 2^18 points.
-pub const DEVELOPMENT_KEY: [u8; 32] = [
-    0xe9, 0x5a, 0xb7, 0xc3, 0x55, 0xae, 0x5f, 0x1a, 0x19, 0x21, 0x34, 0x2b, 0x41, 0x20, 0x6e, 0x6f, 0x5f, 0x4e, 0x31,
-    0xba, 0x85, 0x13, 0x00, 0x5f, 0xc7, 0xfa, 0x17, 0x2d, 0x27, 0x71, 0x15, 0x2b,
-];
 
 /// Keccak-256 of the file of the development key: what a genesis names.
 pub const DEVELOPMENT_KEY_FILE: B256 = b256!("fb884c1caf3356db67221574665de74b6795cc32c4ff8b441b253831f1355865");
@@ -92,7 +85,7 @@ pub fn prover(genesis: &ValidGenesis) -> Result<Arc<ProofParams>, ParamsError> {
         Some(params) => params.clone(),
         None => {
             info!("loading proof parameters");
-            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(shape()?, key()?, &setup)?)))?;
+            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(ProofParams::new(padded_shape()?, key()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -110,7 +103,8 @@ pub fn verifier(genesis: &ValidGenesis) -> Result<Arc<VerifierParams>, ParamsErr
     let params = match CELL.get() {
         Some(params) => params.clone(),
         None => {
-            let made = quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&shape()?, &header()?, &setup)?)))?;
+            let made =
+                quietly(|| Ok::<_, ParamsError>(Arc::new(VerifierParams::new(&padded_shape()?, &header()?, &setup)?)))?;
             CELL.get_or_init(|| made).clone()
         }
     };
@@ -147,10 +141,6 @@ fn pinned(genesis: &ValidGenesis, params: &VerifierParams) -> Result<(), ParamsE
         Pinned::Is(expected) if expected != found => Err(ParamsError::Pinned { expected, found }),
         Pinned::Is(_) | Pinned::Unset => Ok(()),
     }
-}
-
-fn shape() -> Result<PaddedShape, ParamsError> {
-    Ok(PaddedShape::new(&universal_shape()?, LOG_SIZE)?)
 }
 
 fn header() -> Result<KeyHeader, ParamsError> {

@@ -23,6 +23,7 @@ mod shape;
 mod steps;
 pub mod trace;
 mod witness;
+pub mod work;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use cost::{SlotCost, cost_by_slot};
 pub use plan::PlanError;
 pub use proof::{ItemError, ItemProof, verify};
-pub use shape::{LOG_SIZE, UniversalShapeError, universal_shape};
+pub use shape::{DEVELOPMENT_KEY, LOG_SIZE, UniversalShapeError, padded_shape, universal_shape};
 pub use witness::{ItemWitness, synthesize};
 
 use crate::{
