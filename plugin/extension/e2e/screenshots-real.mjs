@@ -86,6 +86,9 @@ try {
   await page.getByTestId('job-result').getByText('Missed the deadline').waitFor({ timeout: MINUTE });
   await openJob(page, 'Missed the deadline');
   await save(page, 'real-penalty');
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   await browser?.close().catch(() => {});
   await node?.stop();
