@@ -5,11 +5,12 @@
 //! are decimal strings, hashes and addresses 0x hexadecimal, milliseconds and
 //! 32-bit numbers are numbers.
 
+use alloy_primitives::Bytes;
 use crowdfold_events::{
-    event::{InactiveReason, PenaltyReason, TaskKind},
-    wire::{CloseReason, Code, Notice, Standing},
+    event::{DrawReceipt, InactiveReason, PenaltyReason, TaskKind},
+    wire::{Account, Answer, CloseReason, Code, Notice, Standing},
 };
-use crowdfold_prover::{Action, HandBackReason, Outcome, ProverEvent, WorkError};
+use crowdfold_prover::{About, Action, HandBackReason, Outcome, ProverEvent, WorkError};
 use serde_json::{Value, json};
 
 /// An action without its bytes, and the name and content of its one field of
@@ -57,19 +58,29 @@ pub fn event(event: ProverEvent) -> Value {
         ProverEvent::Disconnected { code: why, retry_in_ms } => {
             json!({"type": "disconnected", "code": why.map(code), "retry_in_ms": retry_in_ms})
         }
-        ProverEvent::Offered { task, attempt, deadline } => json!({
-            "type": "offered", "task": task.to_string(), "attempt": attempt, "deadline": deadline.to_string(),
+        ProverEvent::Offered { task, attempt, kind, segments, bounty, assigned, deadline, draw: by } => json!({
+            "type": "offered", "task": task.to_string(), "attempt": attempt, "kind": task_kind(&kind),
+            "segments": segments, "bounty": bounty.to_string(), "assigned": assigned.to_string(),
+            "deadline": deadline.to_string(), "draw": by.as_ref().map(draw),
         }),
-        ProverEvent::HandedBack { task, reason } => {
-            json!({"type": "handed-back", "task": task.to_string(), "reason": hand_back_reason(reason)})
-        }
-        ProverEvent::Proven { task, elapsed_ms, bytes } => {
-            json!({"type": "proven", "task": task.to_string(), "elapsed_ms": elapsed_ms, "bytes": bytes})
-        }
+        ProverEvent::Declined { task, attempt, reason } => json!({
+            "type": "declined", "task": task.to_string(), "attempt": attempt, "reason": hand_back_reason(reason),
+        }),
+        ProverEvent::HandedBack { task, attempt, reason } => json!({
+            "type": "handed-back", "task": task.to_string(), "attempt": attempt, "reason": hand_back_reason(reason),
+        }),
+        ProverEvent::Proven { task, attempt, elapsed_ms, bytes, proof_hash } => json!({
+            "type": "proven", "task": task.to_string(), "attempt": attempt,
+            "elapsed_ms": elapsed_ms, "bytes": bytes, "proof_hash": proof_hash,
+        }),
         ProverEvent::Submitted { task } => json!({"type": "submitted", "task": task.to_string()}),
-        ProverEvent::Closed { task, reason } => {
-            json!({"type": "closed", "task": task.to_string(), "reason": close_reason(reason)})
-        }
+        ProverEvent::Receipt { about: what, message, answer: said, signature, node } => json!({
+            "type": "receipt", "about": about(what), "message": message, "answer": answer(said),
+            "signature": Bytes::copy_from_slice(&signature.0), "node": node.to_string(),
+        }),
+        ProverEvent::Closed { task, attempt, reason } => json!({
+            "type": "closed", "task": task.to_string(), "attempt": attempt, "reason": close_reason(reason),
+        }),
         ProverEvent::Refused { task, code: why, reason } => json!({
             "type": "refused", "task": task.map(|task| task.to_string()), "code": code(why), "reason": reason,
         }),
@@ -79,8 +90,64 @@ pub fn event(event: ProverEvent) -> Value {
         ProverEvent::Notice { height, notice: what } => {
             json!({"type": "notice", "height": height.to_string(), "notice": notice(what)})
         }
+        ProverEvent::Account { account: holdings } => json!({"type": "account", "account": account(&holdings)}),
+        ProverEvent::Recent { happened } => {
+            let happened: Vec<Value> = happened
+                .into_iter()
+                .map(|at| json!({"height": at.height.to_string(), "notice": notice(at.notice)}))
+                .collect();
+            json!({"type": "recent", "happened": happened})
+        }
         ProverEvent::NodeFault { detail } => json!({"type": "node-fault", "detail": detail}),
+        ProverEvent::WrongChain { chain_id, genesis_hash, params_digest } => json!({
+            "type": "wrong-chain", "chain_id": chain_id.to_string(),
+            "genesis_hash": genesis_hash, "params_digest": params_digest,
+        }),
+        ProverEvent::RegistrationRefused { expected, most } => json!({
+            "type": "registration-refused", "expected": expected.to_string(), "most": most.to_string(),
+        }),
     }
+}
+
+fn draw(draw: &DrawReceipt) -> Value {
+    json!({
+        "beacon_height": draw.beacon_height.to_string(), "beacon": draw.beacon, "set_root": draw.set_root,
+        "candidates": draw.candidates, "index": draw.index, "rejected": draw.rejected,
+    })
+}
+
+fn about(about: About) -> Value {
+    let name = match about {
+        About::Register => "register",
+        About::Heartbeat => "heartbeat",
+        About::GoInactive => "go-inactive",
+        About::Submit(_) => "submit",
+        About::HandBack(_) => "hand-back",
+    };
+    match about.task() {
+        Some(task) => json!({"type": name, "task": task.to_string()}),
+        None => json!({"type": name}),
+    }
+}
+
+fn answer(answer: Answer) -> Value {
+    match answer {
+        Answer::Accepted { height } => json!({"type": "accepted", "height": height.to_string()}),
+        Answer::Refused { height, code: why, reason } => {
+            json!({"type": "refused", "height": height.to_string(), "code": code(why), "reason": reason})
+        }
+    }
+}
+
+fn account(account: &Account) -> Value {
+    json!({
+        "height": account.height.to_string(), "standing": standing(account.standing),
+        "balance": account.balance.to_string(), "accrued": account.accrued.to_string(),
+        "debt": account.debt.to_string(), "bond": account.bond.to_string(),
+        "consecutive_valid": account.consecutive_valid, "slots": account.slots,
+        "next_slot_at": account.next_slot_at, "accepted": account.accepted.to_string(),
+        "failed": account.failed.to_string(),
+    })
 }
 
 fn notice(notice: Notice) -> Value {

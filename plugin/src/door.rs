@@ -9,10 +9,9 @@ use crowdfold_events::{Height, TaskId};
 use crowdfold_prover::ProverCore;
 use crowdfold_zk::item::work::WorkProgress;
 use js_sys::{Array, Error, Function, JSON, Reflect, Uint8Array};
-use serde_json::json;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use crate::{core, describe, error::DoorError, pool, prover};
+use crate::{core, describe, error::DoorError, pool, prover, show};
 
 #[wasm_bindgen]
 extern "C" {
@@ -51,6 +50,13 @@ fn object(value: &serde_json::Value) -> JsValue {
 #[must_use]
 pub fn keccak256(bytes: &[u8]) -> String {
     alloy_primitives::keccak256(bytes).to_string()
+}
+
+/// What the bytes of a genesis say: `{hash, chain_id, params_digest, key}`;
+/// throws `node-fault`.
+#[wasm_bindgen(unchecked_return_type = "object")]
+pub fn read_genesis(bytes: &[u8]) -> Result<JsValue, JsValue> {
+    Ok(object(&core::read_genesis(bytes).map_err(throw)?))
 }
 
 /// The EIP-55 address of a secret key of 32 bytes; throws `bad-key`.
@@ -209,6 +215,18 @@ impl Core {
         self.inner.registration_solved(ms(now), Height(height), nonce);
     }
 
+    pub fn connect_now(&mut self, now: f64) {
+        self.inner.connect_now(ms(now));
+    }
+
+    pub fn pause(&mut self, now: f64) {
+        self.inner.pause(ms(now));
+    }
+
+    pub fn resume(&mut self, now: f64) {
+        self.inner.resume(ms(now));
+    }
+
     pub fn stop(&mut self, now: f64) {
         self.inner.stop(ms(now));
     }
@@ -232,12 +250,10 @@ impl Core {
         self.inner.actions().into_iter().map(describe).collect()
     }
 
-    /// How it stands.
+    /// Everything that a user may want to see.
     #[wasm_bindgen(unchecked_return_type = "object")]
-    pub fn view(&self, _now: f64) -> JsValue {
-        object(&json!({
-            "plugin": self.inner.plugin().to_string(),
-            "standing": describe::standing(self.inner.standing()),
-        }))
+    #[must_use]
+    pub fn view(&self, now: f64) -> JsValue {
+        object(&show::view(&self.inner.view(ms(now))))
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong at the door, with codes that the extension's texts are keyed by.
 
+use crowdfold_config::GenesisError;
 use crowdfold_zk::{
     item::{UniversalShapeError, work::PackageWorkError},
     proof::error::{KeyError, ShapeError},
@@ -22,6 +23,15 @@ pub enum DoorError {
         /// Its length.
         bytes: usize,
     },
+    /// Not a 64-bit number in decimal digits. The caller's fault.
+    #[error("{field} is not a 64-bit number")]
+    Number {
+        /// What was to be read.
+        field: &'static str,
+    },
+    /// Not the bytes of a genesis. The node's fault.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
     /// The commitment key is not the chain's. The fault of whoever supplied it.
     #[error("the commitment key is not usable: {0}")]
     Key(#[from] KeyError),
@@ -53,9 +63,9 @@ impl DoorError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Config(_) => "bad-settings",
+            Self::Config(_) | Self::Hex { .. } | Self::Number { .. } => "bad-settings",
             Self::Secret => "bad-key",
-            Self::Hex { .. } => "bad-settings",
+            Self::Genesis(_) => "node-fault",
             Self::Key(_) => "wrong-keys",
             Self::Params { .. } => "too-old",
             Self::Work(PackageWorkError::Cancelled) => "cancelled",

@@ -13,3 +13,4 @@ mod door;
 pub mod error;
 pub mod pool;
 pub mod prover;
+pub mod show;

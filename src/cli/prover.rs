@@ -55,8 +55,11 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let config = ProverConfig {
         agent: concat!("crowdfold/", env!("CARGO_PKG_VERSION")).to_owned(),
         lanes: 1,
-        expected: (!args.any_chain)
-            .then_some(ExpectedChain { genesis_hash: genesis.hash, params_digest: Some(params_digest) }),
+        expected: (!args.any_chain).then_some(ExpectedChain {
+            genesis_hash: genesis.hash,
+            params_digest: Some(params_digest),
+            chain_id: Some(genesis.genesis.chain_id),
+        }),
         ms_per_segment: None,
         seed: u64::from(std::process::id()) << 32 | 1,
         registers: true,

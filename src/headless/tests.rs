@@ -264,7 +264,7 @@ fn prover(url: &str, work: Arc<dyn ProveWork>, events: Arc<Mutex<Vec<ProverEvent
     let config = ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS) }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS), chain_id: None }),
         ms_per_segment: None,
         seed: 7,
         registers: true,

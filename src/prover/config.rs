@@ -10,6 +10,8 @@ pub struct ExpectedChain {
     /// Digest of the proof system's parameters; `None` takes any, since the
     /// genesis names it too and the shell can compare.
     pub params_digest: Option<B256>,
+    /// EIP-155 chain id; `None` takes any, since the genesis names it too.
+    pub chain_id: Option<u64>,
 }
 
 /// What the user chose.

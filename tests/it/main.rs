@@ -6,6 +6,7 @@
 mod adversaries;
 mod audit;
 mod bad_proofs;
+mod browser;
 mod cli;
 mod demo;
 mod journal_commands;
@@ -15,7 +16,7 @@ mod mempool;
 mod messages;
 mod path;
 mod planted;
-mod plugin;
+mod plugins;
 mod restart;
 mod sim;
 mod start;
