@@ -68,7 +68,11 @@ try {
   await until('the admission', 5 * MINUTE, async () => (await node.prover(address))?.active);
 
   await node.transfer(SENDERS[0], TO, '1000000000000000000');
-  await page.locator('[data-testid=proof-progress][aria-valuenow="60"], [data-testid=proof-progress][aria-valuenow^="7"]').first().waitFor({ timeout: 3 * MINUTE });
+  const underWay = () => {
+    const part = Number(document.querySelector('[data-testid=proof-progress]')?.ariaValueNow ?? 0);
+    return part >= 20 && part < 100;
+  };
+  await page.waitForFunction(underWay, undefined, { timeout: 4 * MINUTE });
   await save(page, 'real-proving');
   await page.getByTestId('job-result').getByText('Accepted').first().waitFor({ timeout: 3 * MINUTE });
   await page.getByTestId('today').getByText('+').waitFor({ timeout: MINUTE });
