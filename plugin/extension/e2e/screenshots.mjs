@@ -1,6 +1,6 @@
 // Takes pictures of popup and options in each state, light and dark, with the mock engine.
 // Usage: node e2e/screenshots.mjs [--png DIR] [ONLY…]
-// Without --png: WebP into docs/screenshots. ONLY: names of shots.
+// Without --png: WebP into docs/screenshots. ONLY: names of shots. The pictures named real-… are of screenshots-real.mjs.
 import { chromium } from "playwright-core";
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -106,7 +106,7 @@ const browser = await chromium.launch({
 });
 await mkdir(out, { recursive: true });
 if (args.length === 0 && png === null) {
-  for (const name of await readdir(out)) if (name.endsWith(".webp")) await rm(join(out, name));
+  for (const name of await readdir(out)) if (name.endsWith(".webp") && !name.startsWith("real-")) await rm(join(out, name));
 }
 for (const scheme of ["light", "dark"]) {
   const context = await browser.newContext({ colorScheme: scheme, locale: "en-GB", timezoneId: "UTC", deviceScaleFactor: 1.5, reducedMotion: "reduce" });

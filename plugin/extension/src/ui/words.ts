@@ -275,6 +275,8 @@ export const TROUBLE: Record<Trouble["code"], { title: string; text: string; mon
 /** One line for a form: what went wrong and what helps. */
 export function troubleLine(trouble: Trouble): string {
   const words = TROUBLE[trouble.code];
+  // Which value it is stands in the detail only.
+  if (trouble.code === "bad-settings" && trouble.detail !== "") return `${words.title}: ${trouble.detail}.`;
   return `${words.title}. ${words.help}`;
 }
 
