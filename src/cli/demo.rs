@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Output, failed, runtime, unusable};
-use crate::demo::{DemoError, DemoOptions};
+use crate::demo::{BrowserError, DemoError, DemoOptions};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Lines instead of progress bars, also on a terminal.
     #[arg(long)]
     plain: bool,
+    /// One of the honest provers is the browser plugin in a headless Chromium; scripts/plugin builds it.
+    #[arg(long)]
+    browser: bool,
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
@@ -33,9 +36,18 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
             .map_err(|error| failed("a temporary directory", error))?
             .keep(),
     };
-    let options = DemoOptions { transactions: args.transactions, provers: args.provers, data_dir, plain: args.plain };
+    let options = DemoOptions {
+        transactions: args.transactions,
+        provers: args.provers,
+        data_dir,
+        plain: args.plain,
+        browser: args.browser,
+    };
     let summary = runtime()?.block_on(crate::demo::run(options)).map_err(|error| match error {
-        DemoError::NotEmpty(_) => Failure::Unusable(error.to_string()),
+        DemoError::NotEmpty(_)
+        | DemoError::Browser(BrowserError::NotBuilt | BrowserError::Missing(_) | BrowserError::Spawn(_)) => {
+            Failure::Unusable(error.to_string())
+        }
         error => failed("the demonstration", error),
     })?;
     if let Some(file) = &args.summary {

@@ -9,10 +9,14 @@ use crowdfold_execution::{
 };
 use rand::RngCore;
 
+use super::DemoOptions;
+
 /// What each wallet owns at genesis: 1,000 ZKPoW.
 const BALANCE: u128 = 1_000 * 10u128.pow(18);
 /// Added to every deadline for each prover beyond two: about one proof.
 const BLOCKS_PER_PROVER: u64 = 20;
+/// Added to every deadline when a browser proves: it takes several times as long.
+const BLOCKS_FOR_BROWSER: u64 = 160;
 /// Most wallets; further transactions come from the same ones.
 const MAX_WALLETS: u32 = 16;
 
@@ -43,14 +47,16 @@ impl DemoChain {
     ///
     /// All provers share this machine's cores, so a proof may wait for one of
     /// each other prover: deadlines leave room for that.
-    pub(super) fn new(transactions: u32, provers: u32, time_ms: u64) -> Result<Self, GenesisError> {
+    pub(super) fn new(options: &DemoOptions, time_ms: u64) -> Result<Self, GenesisError> {
         let validator = signer();
         let wallet = |_| Wallet::from_key(B256::from(secret())).expect("invariant: secret() gives keys");
-        let mut wallets: Vec<Wallet> = (0..transactions.clamp(1, MAX_WALLETS)).map(wallet).collect();
+        let mut wallets: Vec<Wallet> = (0..options.transactions.clamp(1, MAX_WALLETS)).map(wallet).collect();
         wallets.sort_by_key(Wallet::address);
         let mut genesis = Genesis::from_toml(DEMO)?;
         genesis.time_ms = time_ms;
-        genesis.params.proving.deadline_base += BLOCKS_PER_PROVER * u64::from(provers.saturating_sub(2));
+        let proving = &mut genesis.params.proving;
+        proving.deadline_base += BLOCKS_PER_PROVER * u64::from(options.provers.saturating_sub(2));
+        proving.deadline_base += if options.browser { BLOCKS_FOR_BROWSER } else { 0 };
         genesis.validators[0].address = validator.address();
         let balance = Amount(Zkpow(BALANCE));
         genesis.allocations = wallets.iter().map(|w| Allocation { account: w.address(), balance }).collect();

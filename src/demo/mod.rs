@@ -11,9 +11,12 @@
 //!
 //! The provers run in this process, over real WebSockets; the transactions go
 //! through JSON-RPC over HTTP. The saboteur is the only prover when the first
-//! transaction is drawn, so that what it does is always seen. It only watches
+//! transaction is drawn, so that what it does is always seen. With a browser
+//! among the provers ([`browser`]) transactions follow until one is drawn for
+//! it. The demonstration only watches
 //! what the node tells everybody ([`watch`]) and decides nothing about the chain.
 
+mod browser;
 mod chain;
 mod client;
 mod saboteur;
@@ -38,10 +41,12 @@ use crowdfold_zk::proof::params::{ProofParams, VerifierParams};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+pub use browser::BrowserError;
 pub use client::{ClientError, RpcClient};
 pub use summary::Summary;
 
 use self::{
+    browser::{Browser, Plugin},
     chain::{DemoChain, secret},
     saboteur::Saboteur,
     summary::{
@@ -65,6 +70,9 @@ const DRAW_LIMIT: Duration = Duration::from_secs(120);
 const PROVING_LIMIT: Duration = Duration::from_secs(900);
 const PER_TRANSACTION_LIMIT: Duration = Duration::from_secs(120);
 
+/// Most transactions that are sent besides those asked for, so that one is drawn for the browser.
+const MAX_EXTRA: u32 = 12;
+
 /// A first guess of what a segment takes.
 const MS_PER_SEGMENT: u64 = 4_000;
 
@@ -79,6 +87,8 @@ pub struct DemoOptions {
     pub data_dir: PathBuf,
     /// Lines instead of bars even on a terminal.
     pub plain: bool,
+    /// One of the honest provers is the browser plugin in a headless Chromium.
+    pub browser: bool,
 }
 
 /// Why the demonstration did not come to its end.
@@ -99,6 +109,9 @@ pub enum DemoError {
     /// The data directory is used already; the operator is at fault.
     #[error("{0} is not empty: the demonstration starts a chain of its own")]
     NotEmpty(PathBuf),
+    /// The browser among the provers.
+    #[error(transparent)]
+    Browser(#[from] BrowserError),
     /// The proof parameters.
     #[error(transparent)]
     Params(#[from] ParamsError),
@@ -160,9 +173,10 @@ struct Prover {
 pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
     let view = View::new(options.plain);
     let genesis_path = options.data_dir.join("genesis.toml");
+    let plugin = options.browser.then(Plugin::find).transpose()?;
     prepare(&options.data_dir)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-    let chain = DemoChain::new(options.transactions, options.provers, now)?;
+    let chain = DemoChain::new(&options, now)?;
     let genesis = chain.genesis.clone().validate()?;
     write(&genesis_path, chain.genesis.to_toml()?.as_bytes())?;
 
@@ -200,16 +214,32 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
     watch
         .until("the first draw", DRAW_LIMIT, |w| w.report(&first).is_some_and(|(_, r)| r.plugin == Some(saboteur)))
         .await?;
-    for number in 1..options.provers {
+    // The browser is one of the provers asked for: the last.
+    let natives = options.provers - u32::from(options.browser);
+    for number in 1..natives {
         let prover = start(format!("prover {number}"), u64::from(number) + 1, honest.clone());
         watch.name(prover.address, prover.name.clone());
         provers.push(prover);
     }
+    let mut browser = match &plugin {
+        Some(plugin) => Some(start_browser(plugin, &node.plugin_url(), &mut watch).await?),
+        None => None,
+    };
     let others: Vec<Address> = provers[1..].iter().map(|p| p.address).collect();
-    let admitted = |w: &Watch| others.iter().any(|p| w.active.contains(p));
+    let admitted = |w: &Watch| match &browser {
+        Some(browser) => w.active.contains(&browser.address),
+        None => others.iter().any(|p| w.active.contains(p)),
+    };
     watch.until("the admission of another prover", ADMISSION_LIMIT, admitted).await?;
     for index in 1..options.transactions {
         send(&mut watch, &client, &chain, index, &mut nonces).await?;
+    }
+    if let Some(browser) = &mut browser {
+        let mut index = options.transactions;
+        while !one_by(&mut watch, browser).await? && index < options.transactions + MAX_EXTRA {
+            send(&mut watch, &client, &chain, index, &mut nonces).await?;
+            index += 1;
+        }
     }
 
     let limit = PROVING_LIMIT + PER_TRANSACTION_LIMIT * options.transactions;
@@ -225,7 +255,14 @@ pub async fn run(options: DemoOptions) -> Result<Summary, DemoError> {
     }
 
     watch.view().stage("stopping");
-    let names: Vec<(Address, String)> = provers.iter().map(|p| (p.address, p.name.clone())).collect();
+    let mut names: Vec<(Address, String)> = provers.iter().map(|p| (p.address, p.name.clone())).collect();
+    if let Some(mut browser) = browser {
+        for state in browser.states()? {
+            watch.view().line(&format!("the plugin's popup: {state}"));
+        }
+        names.push((browser.address, BROWSER.to_owned()));
+        browser.stop().await?;
+    }
     for prover in &provers {
         prover.handle.stop().await;
         prover.handle.stop().await;
@@ -283,6 +320,29 @@ fn start_prover(url: &str, name: String, seed: u64, work: Arc<dyn ProveWork>) ->
     let events = Box::new(|event| tracing::debug!(?event, "prover"));
     let (prover, handle) = HeadlessProver::new(url.to_owned(), config, signer, work, events);
     Prover { address, name, handle, task: tokio::spawn(prover.run()) }
+}
+
+/// What the browser is called.
+const BROWSER: &str = "browser";
+
+async fn start_browser(plugin: &Plugin, url: &str, watch: &mut Watch) -> Result<Browser, DemoError> {
+    watch.view().stage("starting Chromium with the plugin");
+    let browser = Browser::start(plugin, url).await?;
+    watch.name(browser.address, BROWSER.to_owned());
+    watch.view().line(&format!("the browser prover {} is {}", browser.address, browser.chromium));
+    Ok(browser)
+}
+
+/// Waits until every transaction sent so far is proven; whether the browser proved one of them.
+async fn one_by(watch: &mut Watch, browser: &mut Browser) -> Result<bool, DemoError> {
+    let limit = PROVING_LIMIT + PER_TRANSACTION_LIMIT * watch.hashes().len() as u32;
+    let is_proven = |w: &Watch, hash: &B256| w.report(hash).is_some_and(|(_, report)| report.accepted_at.is_some());
+    watch.until("every transaction's proof", limit, |w| w.hashes().iter().all(|hash| is_proven(w, hash))).await?;
+    for state in browser.states()? {
+        watch.view().line(&format!("the plugin's popup: {state}"));
+    }
+    let by_it = |hash: &B256| watch.report(hash).is_some_and(|(_, report)| report.plugin == Some(browser.address));
+    Ok(watch.hashes().iter().any(by_it))
 }
 
 /// A quantity of JSON-RPC.
@@ -379,6 +439,8 @@ fn summarize(
         ProverSummary {
             plugin: *plugin,
             name: name.clone(),
+            browser: name == BROWSER,
+            earned: watch.earned.get(plugin).copied().unwrap_or_default(),
             accepted,
             failed,
             balance: account.balance,

@@ -125,8 +125,13 @@ pub struct JournalSummary {
 pub struct ProverSummary {
     /// Its address.
     pub plugin: Address,
-    /// `prover 1`, …, `saboteur`.
+    /// `prover 1`, …, `saboteur`, `browser`.
     pub name: String,
+    /// Whether it is the browser plugin in a Chromium.
+    pub browser: bool,
+    /// Sum of its rewards.
+    #[serde(serialize_with = "decimal")]
+    pub earned: Zkpow,
     /// Proofs accepted from it.
     pub accepted: u64,
     /// Tasks it failed.
@@ -185,6 +190,7 @@ impl Summary {
             (self.batch.verified, "no batch is verified"),
             (self.batch.certified, "a batch is not certified"),
             (self.supply.conserved, "the supply is not conserved"),
+            (self.provers.iter().all(|p| !p.browser || p.earned.0 > 0), "the browser earned nothing"),
             (self.penalties.iter().any(|p| p.balance_after.0 < 0), "no penalty led to a negative holding"),
         ]
         .into_iter()
@@ -242,10 +248,11 @@ impl Summary {
         }
         for p in &self.provers {
             row(format_args!(
-                "{:<10} {} proofs accepted, {} failed; settled {}, still accrued {}, owed {}",
+                "{:<10} {} proofs accepted, {} failed; earned {}: settled {}, still accrued {}, owed {}",
                 p.name,
                 p.accepted,
                 p.failed,
+                zkpow(p.earned),
                 zkpow(p.balance),
                 zkpow(p.accrued),
                 zkpow(p.debt)

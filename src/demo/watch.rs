@@ -52,6 +52,8 @@ pub(super) struct Watch {
     pub(super) certified: BTreeSet<BatchIndex>,
     pub(super) files: BTreeMap<BatchIndex, PathBuf>,
     pub(super) bumps: BTreeMap<TaskId, Zkpow>,
+    /// Rewards of each prover, before debts are repaid from them.
+    pub(super) earned: BTreeMap<Address, Zkpow>,
 }
 
 impl Watch {
@@ -71,6 +73,7 @@ impl Watch {
             certified: BTreeSet::new(),
             files: BTreeMap::new(),
             bumps: BTreeMap::new(),
+            earned: BTreeMap::new(),
         }
     }
 
@@ -195,6 +198,10 @@ impl Watch {
                     zkpow(*amount),
                     signed_zkpow(*holding_after)
                 ));
+            }
+            Event::RewardAccrued { plugin, amount, .. } => {
+                let earned = self.earned.entry(*plugin).or_default();
+                earned.0 = earned.0.saturating_add(amount.0);
             }
             Event::BountyBumped { task, bounty } => {
                 self.bumps.insert(*task, *bounty);

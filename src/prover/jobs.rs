@@ -124,7 +124,9 @@ impl Job {
 
     pub(crate) fn due_ms(&self) -> Option<u64> {
         match self.stage {
-            Stage::Proven { due_ms } | Stage::Verified { due_ms } | Stage::HandBackDue { due_ms } => Some(due_ms),
+            Stage::Proven { due_ms } | Stage::Verified { due_ms } => Some(due_ms),
+            // What the present node does not offer need not be handed back to it.
+            Stage::HandBackDue { due_ms } => self.is_offered.then_some(due_ms),
             _ => None,
         }
     }

@@ -44,8 +44,8 @@ const MOST_SURPRISE: u64 = 4;
 const LEAST_PART: u64 = 8;
 /// The same, where what was expected was measured on something else.
 const LEAST_PART_OTHER: u64 = 64;
-/// No proof is made in less, in milliseconds.
-const LEAST_MS: u64 = 20;
+/// A first sample must be at least this, in milliseconds; whoever is faster needs no estimates.
+const LEAST_FIRST_MS: u64 = 500;
 
 /// An expected time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +113,11 @@ impl Speed {
     /// Learns from a proof.
     pub(crate) fn learn(&mut self, kind: &TaskKind, elapsed_ms: u64, segments: u32) {
         let expected_ms = self.estimate(kind, segments).map_or(0, |e| e.mean_ms);
-        let part = if self.pace(is_fold(kind)).is_some() { LEAST_PART } else { LEAST_PART_OTHER };
-        if elapsed_ms < LEAST_MS.max(expected_ms / part) {
+        let least_ms = match self.pace(is_fold(kind)) {
+            Some(_) => expected_ms / LEAST_PART,
+            None => LEAST_FIRST_MS.max(expected_ms / LEAST_PART_OTHER),
+        };
+        if elapsed_ms < least_ms {
             return;
         }
         let found = elapsed_ms.saturating_mul(1000) / u64::from(segments.max(1));
@@ -130,6 +133,7 @@ impl Speed {
         let is_own = is_fold(kind) && self.folds.is_some();
         if let Some(pace) = self.pace(is_own) {
             pace.mean_us = (pace.mean_us - pace.mean_us / 8).max(1);
+            pace.deviation_us -= pace.deviation_us / 8;
         }
     }
 

@@ -6,6 +6,7 @@
 mod adversaries;
 mod audit;
 mod bad_proofs;
+mod browser;
 mod cli;
 mod demo;
 mod journal_commands;

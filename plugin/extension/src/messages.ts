@@ -41,7 +41,9 @@ export interface Trouble {
     | "prover-failed"
     | "wrong-passphrase"
     | "bad-key"
-    | "bad-settings";
+    | "bad-settings"
+    | "wallet-exists"
+    | "no-wallet";
   detail: string;
   at_ms: number;
 }
@@ -64,6 +66,9 @@ export interface Running {
 /** How an offer ended. */
 export type JobResult = "accepted" | "timed-out" | "handed-back" | "proven-by-other" | "open";
 
+/** Why a penalty was taken: the deadline and its grace passed, or the task was handed back. */
+export type PenaltyReason = "timed-out" | "handed-back";
+
 /** One job of the history, newest first. */
 export interface Job {
   task: string;
@@ -79,8 +84,10 @@ export interface Job {
   /** What was paid, and how much of it went to repay debt. */
   reward: string | null;
   to_debt: string | null;
-  /** A penalty and why: words for the user. */
-  penalty: { amount: string; reason: string } | null;
+  /** What was taken for it and why. */
+  penalty: { amount: string; reason: PenaltyReason } | null;
+  /** Part of the penalty that came back because nobody could prove the task. */
+  refunded: string | null;
   /** Why it was handed back, if it was. */
   handed_back: "too-slow" | "too-many" | "pausing" | "failed" | null;
   /** Last block for the proof. */
@@ -106,12 +113,15 @@ export interface Day {
 export interface Account {
   /** Accrued less debt; negative when in debt. */
   holding: string;
-  /** Part that stays as bond. */
+  /** Part of what is accrued that stays while the plugin is active; the holding may still be below it. */
   bond: string;
   /** Settled balance, spendable in any wallet. */
   balance: string;
   slots: number;
+  /** Valid proofs since the last failure. */
   consecutive_valid: number;
+  /** Valid proofs in a row with which the next slot comes; null when none does. */
+  next_slot_at: number | null;
   standing: Standing;
 }
 
@@ -119,6 +129,8 @@ export interface Account {
 export interface Settings {
   /** Tried in turn; ws:// or wss://. */
   nodes: string[];
+  /** Genesis hash that nodes must show; null: the first node's word is kept (and then stands here). */
+  chain: string | null;
   /** 1 … hardware threads. */
   threads: number;
   /** Megabytes that proving may use. */
@@ -186,21 +198,53 @@ export type UiMessage =
   | { type: "reply"; id: number; ok: true; secret?: string }
   | { type: "reply"; id: number; ok: false; trouble: Trouble };
 
-/** Between service worker and engine, over a port named "engine". */
+/**
+ * Between service worker and engine: one-shot messages, each with its addressee in `to`, because a port does not
+ * survive that the browser stops the service worker.
+ */
 export type ToEngine =
-  | { type: "battery"; on_battery: boolean }
-  | { type: "idle-state"; state: "active" | "idle" | "locked" }
-  | { type: "session-secret"; secret: string | null };
+  | { to: "engine"; type: "idle-state"; state: IdleState }
+  /** Answered with true: shows that the engine runs. */
+  | { to: "engine"; type: "ping" };
 
 export type ToServiceWorker =
-  | { type: "badge"; text: string; title: string; tone: "ok" | "busy" | "idle" | "bad" }
-  | { type: "notify"; kind: keyof Settings["notifications"]; title: string; message: string }
-  | { type: "keep-secret"; secret: string | null };
+  /** From popup and options: answered with true when the engine's document exists. */
+  | { to: "service-worker"; type: "wake" }
+  /** The engine has started; answered by `Hello`. */
+  | { to: "service-worker"; type: "hello" }
+  | { to: "service-worker"; type: "badge"; text: string; title: string; tone: "ok" | "busy" | "idle" | "bad" }
+  | { to: "service-worker"; type: "notify"; kind: keyof Settings["notifications"]; title: string; message: string }
+  /** The unlocked secret, kept in memory while the browser runs; null forgets it. */
+  | { to: "service-worker"; type: "keep-secret"; secret: string | null }
+  /** A second copy of the encrypted key, where the browser evicts nothing; null forgets it. */
+  | { to: "service-worker"; type: "keep-wallet"; wallet: WalletRecord | null };
+
+/** As `chrome.idle` says. */
+export type IdleState = "active" | "idle" | "locked";
+
+/** What the service worker kept for the engine. */
+export interface Hello {
+  secret: string | null;
+  wallet: unknown;
+  idle: IdleState;
+}
+
+/** The key at rest. All fields but the numbers are 0x hexadecimal; `address` is bound to the ciphertext. */
+export interface WalletRecord {
+  version: 1;
+  address: string;
+  iterations: number;
+  salt: string;
+  iv: string;
+  ciphertext: string;
+}
 
 /** Between engine and the worker that proves. */
 export type ToProver =
-  | { type: "prepare"; key: ArrayBuffer; params_digest: string; threads: number; memory_mb: number }
-  | { type: "prove"; task: string; attempt: number; package: ArrayBuffer; worker: string; cancel: SharedArrayBuffer }
+  /** First message, once: loads the module with its thread pool. */
+  | { type: "start"; threads: number; memory_mb: number }
+  | { type: "prepare"; key: ArrayBuffer; params_digest: string }
+  | { type: "prove"; task: string; attempt: number; package: Uint8Array; worker: string; cancel: SharedArrayBuffer }
   | {
       type: "solve";
       chain_id: string;
@@ -212,9 +256,14 @@ export type ToProver =
     };
 
 export type FromProver =
+  | { type: "started"; memory: WebAssembly.Memory }
   | { type: "ready"; ms: number; memory_bytes: number }
   | { type: "progress"; task: string; attempt: number; stage: Running["stage"]; permille: number; memory_bytes: number }
-  | { type: "proven"; task: string; attempt: number; proof: ArrayBuffer; ms: number; memory_bytes: number }
-  | { type: "failed"; task: string; attempt: number; kind: "cancelled" | "bad-package" | "failed"; detail: string }
+  | { type: "proven"; task: string; attempt: number; proof: Uint8Array; ms: number; memory_bytes: number }
+  | { type: "failed"; task: string; attempt: number; kind: WorkFailure; detail: string }
   | { type: "solved"; height: string; nonce: string }
+  /** The worker can do nothing more: it has to be started again, or not at all. */
   | { type: "unusable"; code: Trouble["code"]; detail: string };
+
+/** Why there is no proof. */
+export type WorkFailure = "cancelled" | "bad-package" | "failed";

@@ -19,6 +19,7 @@ use crowdfold_events::{
 use super::{Chain, HANDSHAKE_MS, Link, ProverCore, Registration, Stop, Token};
 use crate::{
     action::{Action, Outcome, ProverEvent},
+    config::ExpectedChain,
     jobs::Stage,
 };
 
@@ -119,7 +120,7 @@ impl ProverCore {
             return;
         };
         let expected = self.config.expected;
-        let is_other = |e: &crate::ExpectedChain| {
+        let is_other = |e: &ExpectedChain| {
             e.genesis_hash != genesis_hash
                 || e.params_digest.is_some_and(|digest| digest != params_digest)
                 || e.chain_id.is_some_and(|id| id != chain_id)
@@ -336,6 +337,8 @@ impl ProverCore {
         self.event(ProverEvent::NodeFault { detail });
         self.actions.push(Action::Disconnect);
         self.token = None;
+        // Nothing that it offered is begun before another session offers it too.
+        self.jobs.by_task.values_mut().for_each(|job| job.is_offered = false);
         self.wait(now_ms, None, 0);
     }
 

@@ -14,6 +14,10 @@ use crowdfold_events::{
 use super::*;
 
 mod flow;
+mod lies;
+mod pause;
+mod plan;
+mod show;
 
 const CHAIN: u64 = 5;
 const GENESIS: B256 = B256::repeat_byte(6);
@@ -31,7 +35,7 @@ fn config() -> ProverConfig {
     ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS), chain_id: Some(CHAIN) }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS), chain_id: None }),
         ms_per_segment: None,
         seed: 1,
         registers: true,
@@ -67,20 +71,26 @@ fn draw() -> DrawReceipt {
     DrawReceipt { beacon_height, beacon, set_root, candidates: 1, index: 0, rejected: 0 }
 }
 
-fn offer(task: u64, deadline: u64) -> NodeFrame {
-    NodeFrame::TaskOffer {
-        offer: Offer {
-            task: TaskId(task),
-            attempt: 1,
-            kind: TaskKind::Prove { item: ItemIndex(task) },
-            segments: 3,
-            bounty: Zkpow(1),
-            assigned: Height(10),
-            deadline: Height(deadline),
-            package: Package::Inline { bytes: Bytes::from_static(b"input") },
-            draw: Some(draw()),
-        },
+fn task(task: u64, deadline: u64) -> Offer {
+    Offer {
+        task: TaskId(task),
+        attempt: 1,
+        kind: TaskKind::Prove { item: ItemIndex(task) },
+        segments: 3,
+        bounty: Zkpow(1),
+        assigned: Height(10),
+        deadline: Height(deadline),
+        package: Package::Inline { bytes: Bytes::from_static(b"input") },
+        draw: Some(draw()),
     }
+}
+
+fn offer(number: u64, deadline: u64) -> NodeFrame {
+    NodeFrame::TaskOffer { offer: task(number, deadline) }
+}
+
+fn open_to_all(number: u64, deadline: u64) -> Offer {
+    Offer { draw: None, ..task(number, deadline) }
 }
 
 /// The prover and a node that does what the test says.
@@ -104,6 +114,51 @@ impl World {
         let mut world = Self::new(config());
         world.log_in(standing, false);
         world
+    }
+
+    /// Active, with a known speed, its first heartbeat said.
+    fn with_speed(ms_per_segment: u64) -> Self {
+        let mut world = Self::new(ProverConfig { ms_per_segment: Some(ms_per_segment), ..config() });
+        world.log_in(Standing::Active, false);
+        world.frames.clear();
+        world
+    }
+
+    fn offers(&mut self, offer: Offer) {
+        self.send(NodeFrame::TaskOffer { offer });
+    }
+
+    fn height(&mut self, height: u64) {
+        self.send(NodeFrame::Status { status: status(height) });
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.send(NodeFrame::Notice { height: Height(11), notice });
+    }
+
+    /// Takes the bodies of all system messages.
+    fn bodies(&mut self) -> Vec<MessageBody> {
+        std::iter::from_fn(|| self.body()).collect()
+    }
+
+    /// Takes all events.
+    fn events(&mut self) -> Vec<ProverEvent> {
+        let (events, others) =
+            std::mem::take(&mut self.actions).into_iter().partition(|a| matches!(a, Action::Event(_)));
+        self.actions = others;
+        let events: Vec<Action> = events;
+        let events = events.into_iter().filter_map(|action| match action {
+            Action::Event(event) => Some(event),
+            _ => None,
+        });
+        events.collect()
+    }
+
+    /// Whether the prover has left the node for a fault.
+    fn left(&self) -> bool {
+        let is_fault = |a: &Action| matches!(a, Action::Event(ProverEvent::NodeFault { .. }));
+        let is_waiting = matches!(self.core.view(self.now).link, LinkView::Waiting { .. });
+        self.actions.iter().any(is_fault) && self.actions.contains(&Action::Disconnect) && is_waiting
     }
 
     fn drain(&mut self) {
@@ -150,11 +205,15 @@ impl World {
 
     /// Connects; leaves the prover at its login.
     fn greet(&mut self) {
+        self.greet_with(Self::welcome());
+    }
+
+    fn greet_with(&mut self, welcome: NodeFrame) {
         assert_eq!(self.actions.pop(), Some(Action::Connect));
         self.core.connected(self.now);
         self.drain();
         assert!(matches!(self.frames.pop(), Some(ClientFrame::Hello { .. })));
-        self.send(Self::welcome());
+        self.send(welcome);
     }
 
     fn log_in(&mut self, standing: Standing, resumed: bool) -> Option<B256> {

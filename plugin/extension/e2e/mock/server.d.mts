@@ -1,0 +1,1 @@
+export function serveMock(root: string, port?: number): Promise<{ url: string; states: string[]; close: () => void }>;

@@ -1,0 +1,4 @@
+/** Entry point of the options page. */
+import { startOptions } from "./options/app";
+
+startOptions();

@@ -1,0 +1,4 @@
+/** Entry point of the popup. */
+import { startPopup } from "./popup/app";
+
+startPopup();
