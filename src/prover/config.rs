@@ -10,12 +10,7 @@ pub struct ExpectedChain {
     /// Digest of the proof system's parameters; `None` takes any, since the
     /// genesis names it too and the shell can compare.
     pub params_digest: Option<B256>,
-<<<<<<< HEAD
     /// EIP-155 chain id; `None` takes any, since the genesis names it too.
-=======
-    /// EIP-155 chain id; `None` takes any, since no signature made for another
-    /// id counts on the chain of the genesis.
->>>>>>> wasm
     pub chain_id: Option<u64>,
 }
 

@@ -120,11 +120,7 @@ impl ProverCore {
             return;
         };
         let expected = self.config.expected;
-<<<<<<< HEAD
         let is_other = |e: &ExpectedChain| {
-=======
-        let is_other = |e: &crate::ExpectedChain| {
->>>>>>> wasm
             e.genesis_hash != genesis_hash
                 || e.params_digest.is_some_and(|digest| digest != params_digest)
                 || e.chain_id.is_some_and(|id| id != chain_id)

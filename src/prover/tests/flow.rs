@@ -169,15 +169,9 @@ fn reconnects_back_off_and_obey_the_node() {
 fn another_chain_or_other_parameters_are_refused() {
     let right = config().expected.unwrap();
     for expected in [
-<<<<<<< HEAD
         ExpectedChain { genesis_hash: B256::ZERO, ..right },
         ExpectedChain { params_digest: Some(B256::ZERO), ..right },
         ExpectedChain { chain_id: Some(CHAIN + 1), ..right },
-=======
-        ExpectedChain { genesis_hash: B256::ZERO, params_digest: Some(PARAMS), chain_id: None },
-        ExpectedChain { genesis_hash: GENESIS, params_digest: Some(B256::ZERO), chain_id: None },
-        ExpectedChain { genesis_hash: GENESIS, params_digest: None, chain_id: Some(CHAIN + 1) },
->>>>>>> wasm
     ] {
         let mut world = World::new(ProverConfig { expected: Some(expected), ..config() });
         world.greet();

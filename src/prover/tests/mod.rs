@@ -35,7 +35,7 @@ fn config() -> ProverConfig {
     ProverConfig {
         agent: "test".into(),
         lanes: 1,
-        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS), chain_id: Some(CHAIN) }),
+        expected: Some(ExpectedChain { genesis_hash: GENESIS, params_digest: Some(PARAMS), chain_id: None }),
         ms_per_segment: None,
         seed: 1,
         registers: true,
