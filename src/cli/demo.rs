@@ -45,7 +45,9 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     };
     let summary = runtime()?.block_on(crate::demo::run(options)).map_err(|error| match error {
         DemoError::NotEmpty(_)
-        | DemoError::Browser(BrowserError::NotBuilt | BrowserError::Missing(_) | BrowserError::Spawn(_)) => Failure::Unusable(error.to_string()),
+        | DemoError::Browser(BrowserError::NotBuilt | BrowserError::Missing(_) | BrowserError::Spawn(_)) => {
+            Failure::Unusable(error.to_string())
+        }
         error => failed("the demonstration", error),
     })?;
     if let Some(file) = &args.summary {

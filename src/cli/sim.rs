@@ -1,9 +1,15 @@
 //! `crowdfold sim`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use super::{Failure, Output, failed, unusable};
 use crate::sim::{self, FaultKind, FaultLevel, SimOptions, SimReport, WorldError, adversaries::Adversary};
+
+/// Time spent on finding a smaller world, beside the run that it is in.
+const SHRINK_TIME: Duration = Duration::from_secs(300);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -120,7 +126,20 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         world.write(dir).map_err(|error| unusable("the journal", error))?;
     }
     if let Some(failure) = report.failure.as_mut().filter(|_| shrink > 0) {
-        failure.shrunk = Some(sim::shrink::shrink(&options, failure.rule, report.simulated_ms, shrink).command());
+        tracing::warn!(
+            rule = failure.rule,
+            height = failure.height,
+            "a rule does not hold; looking for a smaller world, {} s at most",
+            SHRINK_TIME.as_secs()
+        );
+        let (mut left, end) = (shrink, Instant::now() + SHRINK_TIME);
+        let mut goes_on = || {
+            let more = left > 0 && Instant::now() < end;
+            left = left.saturating_sub(1);
+            more
+        };
+        let smaller = sim::shrink::shrink(&options, failure.rule, report.simulated_ms, &mut goes_on);
+        failure.shrunk = Some(smaller.command());
     }
     output.result(&report, text(&report))?;
     let Some(failure) = &report.failure else { return Ok(()) };

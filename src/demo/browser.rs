@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn reads_what_the_script_says() {
-        let started = r#"{"type":"started","address":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8","chromium":"Chromium 1"}"#;
+        let started =
+            r#"{"type":"started","address":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8","chromium":"Chromium 1"}"#;
         assert!(matches!(parse(started), Ok(Said::Started { chromium, .. }) if chromium == "Chromium 1"));
         assert!(matches!(parse(r#"{"type":"state","text":"Proving"}"#), Ok(Said::State { text }) if text == "Proving"));
         let stopped = r#"{"type":"stopped","holding":"-1","earned":null}"#;

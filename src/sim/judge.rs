@@ -18,11 +18,11 @@ const AUDIT_EVERY: u64 = 16;
 #[must_use]
 pub fn all() -> Vec<Box<dyn Checker>> {
     vec![
+        Box::<Rest>::default(),
         Box::<Agreement>::default(),
         Box::<Model>::default(),
         Box::<Replica>::default(),
         Box::<Sums>::default(),
-        Box::<Rest>::default(),
     ]
 }
 

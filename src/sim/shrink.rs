@@ -9,13 +9,13 @@ use super::{faults::FaultPlan, options::SimOptions, random::Seed, run};
 /// What is tried, in this order, again and again until nothing helps.
 const STEPS: usize = 5;
 
-/// The smallest world found that breaks `rule`, in at most `runs` runs. `failed_ms` is
-/// the virtual time at which the given world broke it.
+/// The smallest world found that breaks `rule`, in as many runs as `goes_on` allows; it is
+/// asked before each. `failed_ms` is the virtual time at which the given world broke it.
 #[must_use]
-pub fn shrink(options: &SimOptions, rule: &str, failed_ms: u64, runs: u32) -> SimOptions {
-    let mut search = Search { best: options.clone(), failed_ms, rule, left: runs };
+pub fn shrink(options: &SimOptions, rule: &str, failed_ms: u64, goes_on: &mut dyn FnMut() -> bool) -> SimOptions {
+    let mut search = Search { best: options.clone(), failed_ms, rule, goes_on, is_over: false };
     let mut helped = true;
-    while helped && search.left > 0 {
+    while helped && !search.is_over {
         helped = false;
         for step in 0..STEPS {
             helped |= search.step(step);
@@ -28,16 +28,20 @@ struct Search<'a> {
     best: SimOptions,
     failed_ms: u64,
     rule: &'a str,
-    left: u32,
+    goes_on: &'a mut dyn FnMut() -> bool,
+    is_over: bool,
 }
 
 impl Search<'_> {
     /// Whether a smaller world breaks the same rule; then it is the best.
     fn keeps(&mut self, smaller: SimOptions) -> bool {
-        if self.left == 0 || smaller == self.best {
+        if self.is_over || smaller == self.best {
             return false;
         }
-        self.left -= 1;
+        self.is_over = !(self.goes_on)();
+        if self.is_over {
+            return false;
+        }
         let Ok(report) = run(&smaller) else { return false };
         let is_same = report.failure.is_some_and(|failure| failure.rule == self.rule);
         if is_same {

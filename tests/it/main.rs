@@ -17,6 +17,7 @@ mod messages;
 mod path;
 mod planted;
 mod plugins;
+mod plugin;
 mod restart;
 mod sim;
 mod start;

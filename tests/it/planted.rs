@@ -68,6 +68,36 @@ fn bugs_of_the_cores_are_found_in_a_world() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
+/// A found world gets smaller, still breaks the same rule, and no run is made that was not allowed.
+#[test]
+fn a_failing_world_shrinks_as_long_as_it_may() {
+    planted::plant(Some(Bug::SubmitterNeverCertifies));
+    let options = SimOptions {
+        seed: 1,
+        duration_ms: 600_000,
+        plugins: 8,
+        validators: 3,
+        transactions_per_block: 2,
+        faults: FaultLevel::Mild,
+        without: Vec::new(),
+        from: None,
+        adversaries: Vec::new(),
+    };
+    let report = sim::run(&options).unwrap();
+    let failure = report.failure.as_ref().expect("certificates never come");
+    let mut left = 6;
+    let mut goes_on = || {
+        left -= 1;
+        left >= 0
+    };
+    let smaller = sim::shrink::shrink(&options, failure.rule, report.simulated_ms, &mut goes_on);
+    let again = sim::run(&smaller).unwrap().failure;
+    planted::plant(None);
+    assert_eq!(left, -1, "asked before each run, and not once more after the no");
+    assert_eq!(again.map(|f| f.rule), Some(failure.rule));
+    assert!(smaller.duration_ms < options.duration_ms || smaller.plugins < options.plugins, "{smaller:?}");
+}
+
 /// A sample: `crowdfold-checkers` finds each of all kernel bugs on chains of its own.
 #[test]
 fn bugs_of_the_kernel_are_found_in_a_world() {

@@ -7,7 +7,10 @@ use crowdfold::{
     proofs::SimulatedChecker,
     sim::{self, FaultKind, FaultLevel, SimOptions, SimReport, faults::L1FaultKind},
 };
-use crowdfold_config::{Genesis, SIMULATION};
+use crowdfold_config::{DEMO, Genesis, SIMULATION};
+use crowdfold_events::ItemIndex;
+
+use crate::world;
 
 fn small(seed: u64, faults: FaultLevel) -> SimOptions {
     SimOptions {
@@ -176,4 +179,46 @@ fn a_world_goes_on_from_a_journal_with_new_keys() {
     std::fs::remove_file(out.join("genesis.toml")).unwrap();
     let refused = sim::run(&forked(11));
     assert!(matches!(refused, Err(sim::WorldError::From(_))), "{refused:?}");
+}
+
+/// The demonstration's short deadlines and high penalties: plugins decline much, so that tasks are opened to everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_world_on_a_real_nodes_chain_comes_to_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut genesis = world::genesis();
+    genesis.params = Genesis::from_toml(DEMO).unwrap().params;
+    let production = dir.path().join("production");
+    let node = world::start(&production, &genesis).await;
+    let provers = [world::prover(&node, 1), world::prover(&node, 2)];
+    for nonce in 0..2 {
+        world::send(&node, &world::transfer(&genesis, 0, nonce, 1000, world::PRICE)).await;
+    }
+    let proven =
+        |i| move |s: &crowdfold::node::Snapshot| s.state.item(ItemIndex(i)).is_some_and(|i| i.accepted.is_some());
+    world::until(&node, "the transfers are proven", |s| proven(0)(s) && proven(1)(s)).await;
+    for prover in &provers {
+        prover.handle.stop().await;
+    }
+    node.stop().await.unwrap();
+    std::fs::write(production.join("genesis.toml"), genesis.to_toml().unwrap()).unwrap();
+
+    let out = dir.path().join("fork");
+    let options = SimOptions {
+        duration_ms: 180_000,
+        plugins: 10,
+        validators: 2,
+        transactions_per_block: 3,
+        from: Some(production),
+        ..small(7, FaultLevel::None)
+    };
+    let (fork, report) = sim::run_world(&options).unwrap();
+    assert!(report.failure.is_none(), "{:?}\nreplay with: {}", report.failure, report.command);
+    assert!(report.transactions > 100, "{report:?}");
+    fork.write(&out).unwrap();
+    let verify = std::process::Command::new(env!("CARGO_BIN_EXE_crowdfold"))
+        .args(["journal", "verify"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
 }

@@ -120,7 +120,7 @@ impl AssignerCore {
         let mut acts = Vec::new();
         for tell in self.projection.apply(&committed.snapshot.state, &committed.events) {
             match tell {
-                Tell::Offer { plugin, task } => acts.extend(self.build(plugin, task).map(Act::Build)),
+                Tell::Offer { plugin, task } => acts.extend(self.offer(plugin, task)),
                 Tell::Close { plugin, task, reason } => {
                     self.forget(|(p, t, _)| *p == plugin && *t == task);
                     acts.push(Act::Deliver(plugin, Command::Close { task, reason }));
@@ -148,12 +148,17 @@ impl AssignerCore {
         acts
     }
 
-    fn build(&self, plugin: Address, task: TaskId) -> Option<Build> {
-        let attempt = self.projection.task(&plugin, task)?.attempt;
+    /// A package is built once for an attempt; a renewed offer takes it again.
+    fn offer(&self, plugin: Address, task: TaskId) -> Option<Act> {
+        let assigned = self.projection.task(&plugin, task)?;
+        let attempt = assigned.attempt;
         if planted::is(Bug::AssignerOffersOnce) && attempt > 1 {
             return None;
         }
-        Some(Build { plugin, task, attempt })
+        Some(match self.built.get(&(plugin, task, attempt)) {
+            Some(built) => Act::Deliver(plugin, Command::Offer(offer(task, assigned, built))),
+            None => Act::Build(Build { plugin, task, attempt }),
+        })
     }
 
     /// A package is built; the offer, if the assignment still stands.

@@ -207,6 +207,7 @@ impl Projection {
                 self.notify(state, *plugin, Notice::AdmissionLapsed, tells);
             }
             Event::TaskHandedBack { task, plugin } => self.end(*plugin, *task, CloseReason::HandedBack, tells),
+            Event::TaskQuarantined { task, .. } => self.offer_again(state, *task, tells),
             _ => self.notice(state, event, tells),
         }
     }
@@ -265,6 +266,17 @@ impl Projection {
         tells.push(Tell::Offer { plugin, task });
     }
 
+    fn holders(&self, task: TaskId) -> Vec<Address> {
+        self.tasks.iter().filter(|(_, tasks)| tasks.contains_key(&task)).map(|(plugin, _)| *plugin).collect()
+    }
+
+    /// The deadline of a task that is open to everybody was renewed: who could not meet the last one may meet this one.
+    fn offer_again(&mut self, state: &State, task: TaskId, tells: &mut Vec<Tell>) {
+        for plugin in self.holders(task).into_iter().filter(|plugin| takes_open(state, plugin)) {
+            self.offer(state, plugin, task, tells);
+        }
+    }
+
     fn end(&mut self, plugin: Address, task: TaskId, reason: CloseReason, tells: &mut Vec<Tell>) {
         if self.tasks.get_mut(&plugin).and_then(|tasks| tasks.remove(&task)).is_some() {
             tells.push(Tell::Close { plugin, task, reason });
@@ -272,9 +284,7 @@ impl Projection {
     }
 
     fn end_for_all(&mut self, task: TaskId, by: &Address, tells: &mut Vec<Tell>) {
-        let holders: Vec<Address> =
-            self.tasks.iter().filter(|(_, tasks)| tasks.contains_key(&task)).map(|(plugin, _)| *plugin).collect();
-        for plugin in holders {
+        for plugin in self.holders(task) {
             let reason = if plugin == *by { CloseReason::Accepted } else { CloseReason::ProvenByOther };
             self.end(plugin, task, reason, tells);
         }

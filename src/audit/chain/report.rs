@@ -132,7 +132,8 @@ pub struct ChainReport {
     pub blocks: u64,
     /// Signatures of validators over headers.
     pub signatures: u64,
-    /// The first block; 0 for a journal that begins with the genesis.
+    /// The first block; 0 for a journal that begins with the genesis. A simulation that goes on from
+    /// another chain's state begins at that chain's height.
     pub first: Height,
     /// The last block.
     pub last: Height,

@@ -14,8 +14,11 @@ impl SessionCore {
         match command {
             Command::Offer(offer) => {
                 self.closed.retain(|task| *task != offer.task);
-                self.uploads.close(offer.task);
-                self.offers.insert(offer.task, offer.clone());
+                let before = self.offers.insert(offer.task, offer.clone());
+                // An offer of the same attempt only renews its deadline: what is being uploaded still counts.
+                if before.is_none_or(|before| before.attempt != offer.attempt) {
+                    self.uploads.close(offer.task);
+                }
                 self.send(NodeFrame::TaskOffer { offer });
             }
             Command::Close { task, reason } => {
