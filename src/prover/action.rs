@@ -188,14 +188,14 @@ impl About {
     }
 }
 
-/// Why a task is handed back.
+/// Why a task is handed back or declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandBackReason {
     /// It cannot be met before its deadline.
     TooSlow,
     /// Too many tasks are open.
     TooMany,
-    /// The prover stops.
+    /// The prover stops, or pauses and the task is nobody's.
     Stopping,
     /// Proving or submitting failed.
     Failed,
@@ -209,8 +209,10 @@ pub enum Outcome {
         /// Tasks neither done nor handed back.
         open: usize,
     },
-    /// The node serves another chain or other parameters.
+    /// The node serves another chain than the one worked for, and it is not
+    /// known which of the two was wanted. Where it is, [`ProverEvent::WrongChain`] says so.
     WrongChain,
-    /// The node refuses for good.
+    /// The node refuses for good: a version that is not spoken, a key that
+    /// cannot log in, or the same key at work elsewhere.
     Refused(Code),
 }

@@ -74,6 +74,7 @@ impl ProverCore {
     /// asked for at any time.
     pub fn pause(&mut self, now_ms: u64) {
         self.activity.is_paused = true;
+        self.leave_open_tasks(now_ms);
         self.drive(now_ms);
     }
 

@@ -337,6 +337,8 @@ impl ProverCore {
         self.event(ProverEvent::NodeFault { detail });
         self.actions.push(Action::Disconnect);
         self.token = None;
+        // Nothing that it offered is begun before another session offers it too.
+        self.jobs.by_task.values_mut().for_each(|job| job.is_offered = false);
         self.wait(now_ms, None, 0);
     }
 

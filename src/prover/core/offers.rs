@@ -38,7 +38,7 @@ impl ProverCore {
         self.tell_offer(&offer);
         self.shapes.see(&offer);
         let can_take = self.can_take(now_ms, &offer);
-        let reason = if self.stop != Stop::Running {
+        let reason = if self.stop != Stop::Running || (self.is_paused() && is_open_to_all(&offer)) {
             Some(HandBackReason::Stopping)
         } else if self.jobs.unproven() >= MAX_JOBS {
             Some(HandBackReason::TooMany)
@@ -57,6 +57,13 @@ impl ProverCore {
             Some(reason) => self.hand_back(now_ms, task, reason),
             None => self.look_for_room(now_ms),
         }
+    }
+
+    /// A pause begins: what is nobody's and not begun is left to others.
+    pub(super) fn leave_open_tasks(&mut self, now_ms: u64) {
+        let open = self.jobs.by_task.values().filter(|j| j.is_waiting() && is_open_to_all(&j.offer));
+        let open: Vec<TaskId> = open.map(|j| j.offer.task).collect();
+        open.into_iter().for_each(|task| self.hand_back(now_ms, task, HandBackReason::Stopping));
     }
 
     fn tell_offer(&mut self, offer: &Offer) {

@@ -32,7 +32,7 @@ impl ProverCore {
         });
         CoreView {
             link,
-            failures: self.backoff.failures(),
+            failures: if self.is_online() { 0 } else { self.backoff.failures() },
             standing: self.standing,
             chain,
             registration,

@@ -335,6 +335,10 @@ fn a_million_offers_cost_little() {
     assert_eq!(sent, 1_101);
     assert!(world.core.view(world.now).jobs.len() <= 1_100);
     assert!(world.handed_back().len() <= 1_100);
+    world.actions.retain(|a| !matches!(a, Action::Connect));
+    world.started();
+    world.finish(1, b"proof");
+    assert_eq!(world.started(), [], "nothing more is begun");
     // The next node does not know them: they are forgotten, and room is made.
     world.actions.clear();
     world.wait(1_000);

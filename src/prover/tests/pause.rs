@@ -55,6 +55,19 @@ fn a_pause_says_so_first_finishes_what_it_has_and_says_no_heartbeat() {
 }
 
 #[test]
+fn a_pause_leaves_what_is_nobodys() {
+    let mut world = World::with_speed(1_000);
+    world.offers(open_to_all(1, 100));
+    world.offers(open_to_all(2, 100));
+    world.core.pause(world.now);
+    world.drain();
+    world.offers(open_to_all(3, 100));
+    assert_eq!(world.bodies(), [MessageBody::GoInactive], "no word about them");
+    let jobs: Vec<TaskId> = world.core.view(world.now).jobs.iter().map(|j| j.task).collect();
+    assert_eq!(jobs, [TaskId(1)], "the one that runs is finished");
+}
+
+#[test]
 fn a_pause_before_the_login_neither_registers_nor_says_heartbeats() {
     let mut world = paused(Standing::Unknown);
     assert!(!has_solve(&world));
