@@ -14,6 +14,7 @@ mod merkle_file;
 mod merkle_log;
 mod power;
 mod power_cuts;
+mod seals;
 mod store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};
