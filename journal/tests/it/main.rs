@@ -10,6 +10,7 @@ mod faulty;
 mod following;
 mod hostile;
 mod kill9;
+mod mending_cut;
 mod merkle_file;
 mod merkle_log;
 mod power;
