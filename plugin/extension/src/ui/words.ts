@@ -83,7 +83,7 @@ export const IDLE: Record<IdleReason, Said> = {
     "show-repay",
   ),
   "waiting-for-work": said("Ready", "Waiting for the next transaction. Work is drawn at random among everybody who is ready."),
-  fault: said("Stopped by an error", "Nothing is being proven. The message below says why and what helps."),
+  fault: said("Stopped by an error", "Nothing is being proven. The message above says why and what helps."),
 };
 
 /** What the popup's headline says now. `null` for the view: the engine does not answer yet. */
