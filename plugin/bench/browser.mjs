@@ -36,8 +36,8 @@ async function answer(request, response) {
   response.writeHead(404).end();
 }
 
-/** Peak resident megabytes of the renderers below a process. */
-async function rendererPeak(pid) {
+/** Peak resident megabytes and milliseconds of CPU of the renderer below a process that has used the most. */
+async function renderer(pid) {
   const processes = new Map();
   for (const entry of await readdir("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
@@ -45,14 +45,17 @@ async function rendererPeak(pid) {
       const status = await readFile(`/proc/${entry}/status`, "utf8");
       const command = await readFile(`/proc/${entry}/cmdline`, "utf8");
       const field = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
-      processes.set(Number(entry), { parent: field("PPid"), peak: field("VmHWM") >> 10, command });
+      const [utime, stime] = (await readFile(`/proc/${entry}/stat`, "utf8")).split(") ")[1].split(" ").slice(11, 13);
+      const cpu = 10 * (Number(utime) + Number(stime));
+      processes.set(Number(entry), { parent: field("PPid"), peak: field("VmHWM") >> 10, cpu, command });
     } catch {
       // It has ended meanwhile.
     }
   }
   const isOurs = (id) => id === pid || (processes.has(id) && isOurs(processes.get(id).parent));
   const renderers = [...processes].filter(([id, found]) => found.command.includes("--type=renderer") && isOurs(id));
-  return Math.max(0, ...renderers.map(([, found]) => found.peak));
+  const most = (name) => Math.max(0, ...renderers.map(([, found]) => found[name]));
+  return { peak: most("peak"), cpu: most("cpu") };
 }
 
 const server = createServer((request, response) => answer(request, response).catch(() => response.writeHead(404).end()));
@@ -68,18 +71,30 @@ try {
   page.on("pageerror", (error) => console.error(String(error)));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   const { params_digest, worker, task, threads } = native;
+  // CPU time tells more than the clock where other programs run.
+  const cpu = {};
+  let [last, marks] = [null, Promise.resolve()];
+  await page.exposeFunction("mark", (kind, stage) => {
+    marks = marks.then(async () => {
+      const now = (await renderer(browserServer.process().pid)).cpu;
+      if (last) (cpu[last.kind] ??= {})[last.stage] = now - last.cpu;
+      last = stage === "end" ? null : { kind, stage, cpu: now };
+    });
+  });
   const { report, error, code } = await page.evaluate(
     (settings) =>
       new Promise((resolve, reject) => {
         const worker = new Worker("/bench/worker.js", { type: "module" });
-        worker.onmessage = (event) => resolve(event.data);
+        worker.onmessage = ({ data }) => (data.mark ? window.mark(...data.mark) : resolve(data));
         worker.onerror = (event) => reject(new Error(event.message));
         worker.postMessage(settings);
       }),
     { params_digest, worker, task, threads },
   );
   if (error) throw new Error(`${code}: ${error}`);
-  report.peak_mb = await rendererPeak(browserServer.process().pid);
+  await marks;
+  report.cpu_ms = cpu;
+  report.peak_mb = (await renderer(browserServer.process().pid)).peak;
   report.browser = browser.version();
   await writeFile(join(directory, "browser.json"), JSON.stringify(report, null, 2));
   print(native, report);
@@ -89,22 +104,23 @@ try {
 }
 
 function print(native, browser) {
-  const row = (name, a, b, unit, digits = 2) => {
-    const show = (value) => (value === undefined ? "-" : `${value.toFixed(digits)} ${unit}`);
-    const ratio = a && b ? (b / a).toFixed(1) : "-";
-    console.log(`${name.padEnd(24)}${show(a).padStart(12)}${show(b).padStart(12)}${ratio.padStart(8)}`);
-  };
-  const seconds = (ms) => (ms === undefined ? undefined : ms / 1000);
-  console.log(`${browser.threads} threads, Chromium ${browser.browser}\n`);
-  console.log(`${"".padEnd(24)}${"native".padStart(12)}${"Chromium".padStart(12)}${"ratio".padStart(8)}`);
-  row("module and threads", undefined, seconds(browser.load_ms), "s");
-  row("ready, key cached", seconds(native.ready_ms), seconds(browser.ready_ms), "s");
+  const show = (ms) => (ms === undefined ? "-" : (ms / 1000).toFixed(2));
+  const ratio = (a, b) => (a && b ? (b / a).toFixed(1) : "-");
+  const line = (name, ...cells) => console.log(name.padEnd(22) + cells.map((cell) => cell.padStart(10)).join(""));
+  const row = (name, [a, cpuA], [b, cpuB]) =>
+    line(name, show(a), show(b), ratio(a, b), show(cpuA), show(cpuB), ratio(cpuA, cpuB));
+  console.log(`${browser.threads} threads, Chromium ${browser.browser}; seconds\n`);
+  line("", "native", "Chromium", "ratio", "CPU", "CPU", "ratio");
+  row("module and threads", [], [browser.load_ms]);
+  row("ready, key cached", [native.ready_ms, native.cpu_ms.ready.all], [browser.ready_ms, browser.cpu_ms.ready?.all]);
   for (const kind of ["transfer", "aggregate"]) {
-    row(kind, seconds(native[kind].ms), seconds(browser[kind].ms), "s");
+    const sum = (parts) => Object.values(parts).reduce((a, b) => a + b, 0);
+    const [a, b] = [native.cpu_ms[kind], browser.cpu_ms[kind]];
+    row(kind, [native[kind].ms, sum(a)], [browser[kind].ms, sum(b)]);
     for (const stage of Object.keys(browser[kind].stages)) {
-      row(`  ${stage}`, seconds(native[kind].stages[stage]), seconds(browser[kind].stages[stage]), "s");
+      row(`  ${stage}`, [native[kind].stages[stage], a[stage]], [browser[kind].stages[stage], b[stage]]);
     }
   }
-  row("WebAssembly memory", undefined, browser.aggregate.memory_mb, "MB", 0);
-  row("peak of the process", native.peak_mb, browser.peak_mb, "MB", 0);
+  line("\nmemory, MB", String(native.peak_mb), `${browser.peak_mb}`, ratio(native.peak_mb, browser.peak_mb));
+  console.log(`(peak of the process; ${browser.aggregate.memory_mb} MB of WebAssembly memory)`);
 }

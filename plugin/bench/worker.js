@@ -16,7 +16,7 @@ async function pool(module, memory, threads) {
 }
 
 /** A proof and the milliseconds of each stage. */
-function prove(prover, packed, task, worker) {
+function prove(kind, prover, packed, task, worker) {
   const stages = {};
   let [name, since] = [null, 0];
   const start = performance.now();
@@ -25,22 +25,26 @@ function prove(prover, packed, task, worker) {
     if (stage !== name) {
       if (name) stages[name] = Math.round(now - since);
       [name, since] = [stage, now];
+      self.postMessage({ mark: [kind, stage] });
     }
     return true;
   });
   const end = performance.now();
+  self.postMessage({ mark: [kind, "end"] });
   stages[name] = Math.round(end - since);
   return { proof, times: { ms: Math.round(end - start), stages } };
 }
 
 self.onmessage = async ({ data: { threads, params_digest, worker, task } }) => {
   try {
+    self.postMessage({ mark: ["ready", "all"] });
     const start = performance.now();
     const module = await WebAssembly.compileStreaming(fetch("/wasm/crowdfold_plugin_bg.wasm"));
     const { memory } = await init({ module_or_path: module });
     await pool(module, memory, threads);
     const loaded = performance.now();
     const prover = new Prover(await bytes("/key"), params_digest);
+    self.postMessage({ mark: ["ready", "end"] });
     const report = {
       threads,
       load_ms: Math.round(loaded - start),
@@ -48,7 +52,7 @@ self.onmessage = async ({ data: { threads, params_digest, worker, task } }) => {
       ready_memory_mb: memory.buffer.byteLength >> 20,
     };
     for (const kind of ["transfer", "aggregate"]) {
-      const { proof, times } = prove(prover, await bytes(`/packages/${kind}.package`), task, worker);
+      const { proof, times } = prove(kind, prover, await bytes(`/packages/${kind}.package`), task, worker);
       report[kind] = { ...times, memory_mb: memory.buffer.byteLength >> 20 };
       await fetch(`/proofs/${kind}`, { method: "POST", body: proof });
     }

@@ -21,11 +21,12 @@ use crowdfold_zk::{
         aggregate::{AggregateInput, Node, verify_aggregate},
         package::WorkPackage,
         verify,
+        work::WorkProgress,
     },
     proof::aggregate::AggregateProof,
     statement::scalar_to_be,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const CHAIN: u64 = 7710;
 const WORKER: Address = Address::repeat_byte(0xaa);
@@ -41,30 +42,50 @@ fn peak_mb() -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
-/// A proof and the milliseconds of each stage.
-fn prove(prover: &Prover, package: &[u8]) -> (Vec<u8>, Value) {
-    let mut stages: Vec<(&'static str, Duration)> = Vec::new();
-    let mut last = Instant::now();
-    let start = last;
-    let proof = prover
-        .prove(package.to_vec(), TASK, &WORKER.to_string(), &mut |progress| {
-            if stages.last().is_none_or(|(name, _)| *name != progress.name()) {
-                if let Some(stage) = stages.last_mut() {
-                    stage.1 = last.elapsed();
-                }
-                last = Instant::now();
-                stages.push((progress.name(), Duration::ZERO));
-            }
-            true
-        })
-        .unwrap();
-    if let Some(stage) = stages.last_mut() {
-        stage.1 = last.elapsed();
+/// Milliseconds of CPU that this process has used.
+fn cpu() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    10 * after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap_or(0)).sum::<u64>()
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap()
+}
+
+/// Wall and CPU milliseconds by stage, in the order in which stages were seen.
+#[derive(Default)]
+struct Stages {
+    done: [Map<String, Value>; 2],
+    running: Option<(&'static str, Instant, u64)>,
+}
+
+impl Stages {
+    fn next(&mut self, name: Option<&'static str>) {
+        if self.running.map(|(running, ..)| running) == name {
+            return;
+        }
+        if let Some((name, since, used)) = self.running.take() {
+            self.done[0].insert(name.to_owned(), ms(since.elapsed()).into());
+            self.done[1].insert(name.to_owned(), (cpu() - used).into());
+        }
+        self.running = name.map(|name| (name, Instant::now(), cpu()));
     }
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
-    let stages: serde_json::Map<String, Value> =
-        stages.into_iter().map(|(name, time)| (name.to_owned(), ms(time).into())).collect();
-    (proof, json!({"ms": ms(start.elapsed()), "stages": stages}))
+}
+
+/// A proof, its wall times, its CPU times.
+fn prove(prover: &Prover, package: &[u8]) -> (Vec<u8>, Value, Value) {
+    let mut stages = Stages::default();
+    let start = Instant::now();
+    let watch = &mut |progress: WorkProgress| {
+        stages.next(Some(progress.name()));
+        true
+    };
+    let proof = prover.prove(package.to_vec(), TASK, &WORKER.to_string(), watch).unwrap();
+    let all = ms(start.elapsed());
+    stages.next(None);
+    let [wall, used] = stages.done;
+    (proof, json!({"ms": all, "stages": wall}), used.into())
 }
 
 /// A prover for this program's own circuits, whatever their digest.
@@ -81,28 +102,29 @@ fn measure(directory: &Path, key: &Path) {
     let bytes = fs::read(key).unwrap();
     let digest = scalar_to_be(&prover(key).params().verifier().vk_digest());
     let digest = format!("0x{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    let start = Instant::now();
+    let (start, used) = (Instant::now(), cpu());
     let prover = Prover::new(bytes, &digest).unwrap();
-    let ready = start.elapsed();
+    let (ready, ready_cpu) = (ms(start.elapsed()), cpu() - used);
 
     let items = [input(1), input(0)];
     let package = |name: &str, package: WorkPackage| {
         let bytes = package.encode().unwrap();
         fs::write(directory.join(format!("{name}.package")), &bytes).unwrap();
-        let (proof, times) = prove(&prover, &bytes);
+        let (proof, wall, used) = prove(&prover, &bytes);
         fs::write(directory.join(format!("{name}.proof")), &proof).unwrap();
-        (proof, times)
+        (proof, wall, used)
     };
-    let (first, transfer) = package("transfer", WorkPackage::Item(items[0].clone()));
-    let (second, _) = package("second", WorkPackage::Item(items[1].clone()));
+    let (first, transfer, transfer_cpu) = package("transfer", WorkPackage::Item(items[0].clone()));
+    let (second, ..) = package("second", WorkPackage::Item(items[1].clone()));
     let child = |input: &ItemInput, proof| Node::Item { statement: input.statement.clone(), proof };
     let children = vec![child(&items[0], first), child(&items[1], second)];
-    let (_, aggregate) =
+    let (_, aggregate, aggregate_cpu) =
         package("aggregate", WorkPackage::Aggregate(AggregateInput { children, items: items.to_vec() }));
     let report = json!({
         "params_digest": digest, "worker": WORKER.to_string(), "task": TASK.to_string(),
-        "threads": rayon::current_num_threads(), "ready_ms": u64::try_from(ready.as_millis()).unwrap(),
+        "threads": rayon::current_num_threads(), "ready_ms": ready,
         "peak_mb": peak_mb(), "transfer": transfer, "aggregate": aggregate,
+        "cpu_ms": {"ready": {"all": ready_cpu}, "transfer": transfer_cpu, "aggregate": aggregate_cpu},
     });
     fs::write(directory.join("native.json"), serde_json::to_vec_pretty(&report).unwrap()).unwrap();
 }
