@@ -39,11 +39,6 @@ export function spoil(page, prefix) {
   return inTable(page, 'values', 'readwrite', String(work), prefix);
 }
 
-/** Deletes the kept keys. */
-export function dropKeys(page) {
-  return inTable(page, 'keys', 'readwrite', 'async (store, settled) => void (await settled(store.clear()))');
-}
-
 /** Flips a bit of each kept key; how many there were. */
 export function bendKeys(page) {
   const work = async (store, settled) => {
