@@ -1,8 +1,8 @@
 //! Copying a journal while it is written.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use crate::{Head, JournalError, JournalStore, Reader, fill, snapshot, stats, verify::Progress};
+use crate::{Disk, Head, JournalError, JournalStore, Reader, RealDisk, fill, snapshot, stats, verify::Progress};
 
 /// The result of [`backup`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,19 @@ pub struct BackupReport {
 /// `to` is not empty, something is damaged or is pruned meanwhile, or the disk
 /// failed. `to` is not touched then.
 pub fn backup(dir: &Path, to: &Path, progress: Progress<'_>) -> Result<BackupReport, JournalError> {
+    backup_with(dir, to, Arc::new(RealDisk), progress)
+}
+
+/// As [`backup`], with another way to make things durable.
+///
+/// # Errors
+/// As [`backup`].
+pub fn backup_with(
+    dir: &Path,
+    to: &Path,
+    disk: Arc<dyn Disk>,
+    progress: Progress<'_>,
+) -> Result<BackupReport, JournalError> {
     let reader = Reader::open(dir)?;
     if let Some(error) = reader.head_damage() {
         return Err(error.clone());
@@ -30,7 +43,7 @@ pub fn backup(dir: &Path, to: &Path, progress: Progress<'_>) -> Result<BackupRep
     let mut frames = reader.frames(floor.head.next)?;
     let mut snapshots = snapshot::good(reader.catalog())?.into_iter().peekable();
     let mut end = floor.head;
-    let head = fill::journal(to, floor, &mut |journal| {
+    let head = fill::journal(to, floor, &disk, &mut |journal| {
         // A snapshot is taken along once the frames before it are durable.
         while let Some(snapshot) = snapshots.next_if(|snapshot| snapshot.meta.head.next <= journal.head().next) {
             journal.put_snapshot(&snapshot)?;

@@ -50,6 +50,11 @@ pub trait Disk: Send + Sync {
         fs::rename(from, to)
     }
 
+    /// Gives a file a second name, which must be free.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)

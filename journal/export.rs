@@ -11,12 +11,13 @@
 use std::{
     io::{self, Read, Write},
     path::Path,
+    sync::Arc,
 };
 
 use crowdfold_events::EventSeq;
 
 use crate::{
-    Floor, Head, JournalError, Reader,
+    Disk, Floor, Head, JournalError, Reader, RealDisk,
     bytes::{Fields, checked, push_checksum},
     error::Damage,
     fill,
@@ -101,9 +102,22 @@ fn end(report: &ExportReport) -> Vec<u8> {
 /// The directory is not empty, the export is damaged or cut, or the disk
 /// failed. `dir` is not touched then.
 pub fn import(from: &mut dyn Read, dir: &Path, progress: Progress<'_>) -> Result<ExportReport, JournalError> {
+    import_with(from, dir, Arc::new(RealDisk), progress)
+}
+
+/// As [`import`], with another way to make things durable.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_with(
+    from: &mut dyn Read,
+    dir: &Path,
+    disk: Arc<dyn Disk>,
+    progress: Progress<'_>,
+) -> Result<ExportReport, JournalError> {
     let mut import = Import::begin(from, Path::new("the export"))?;
     let floor = import.floor.clone();
-    fill::journal(dir, &floor, &mut |_| {
+    fill::journal(dir, &floor, &disk, &mut |_| {
         let frame = import.next()?.map(RawFrame::to_frame);
         let at = import.at();
         progress(at.next.0 - floor.head.next.0, 0);

@@ -6,17 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Disk, Floor, Frame, Head, JournalError, JournalStore, Options, RealDisk, SledJournal, recovery};
+use crate::{Disk, Floor, Frame, Head, JournalError, JournalStore, Options, SledJournal, recovery};
 
 /// Bytes of events that are appended at once.
 const GROUP_BYTES: usize = 1 << 20;
 
 /// Makes a journal in `dir`, which must be empty or absent: it begins at
 /// `floor` and gets frames until `next`, which is asked again then, has no more. It is written beside `dir`
-/// and gets its name when it is whole. `next` may add snapshots to the store that it is given.
+/// and gets its name when it is whole, so that `dir` is never half a journal; what an attempt that was cut
+/// short left beside it, the next one removes. `next` may add snapshots to the store that it is given.
 pub(crate) fn journal(
     dir: &Path,
     floor: &Floor,
+    disk: &Arc<dyn Disk>,
     next: &mut dyn FnMut(&mut SledJournal) -> Result<Option<Frame>, JournalError>,
 ) -> Result<Head, JournalError> {
     match fs::read_dir(dir) {
@@ -30,17 +32,17 @@ pub(crate) fn journal(
     }
     let unfinished = beside(dir)?;
     if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(JournalError::io("remove", &unfinished))?;
+        disk.remove_dir(&unfinished).map_err(JournalError::io("remove", &unfinished))?;
     }
-    let filled = fill(&unfinished, floor, next);
+    let filled = fill(&unfinished, floor, disk, next);
     if filled.is_err() {
         // The error that stopped it is the one to report.
-        fs::remove_dir_all(&unfinished).unwrap_or_default();
+        disk.remove_dir(&unfinished).unwrap_or_default();
     }
     let head = filled?;
-    RealDisk.rename(&unfinished, dir).map_err(JournalError::io("rename", dir))?;
+    disk.rename(&unfinished, dir).map_err(JournalError::io("rename", dir))?;
     if let Some(parent) = unfinished.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        RealDisk.sync_dir(parent).map_err(JournalError::io("sync", parent))?;
+        disk.sync_dir(parent).map_err(JournalError::io("sync", parent))?;
     }
     Ok(head)
 }
@@ -57,11 +59,12 @@ fn beside(dir: &Path) -> Result<PathBuf, JournalError> {
 fn fill(
     dir: &Path,
     floor: &Floor,
+    disk: &Arc<dyn Disk>,
     next: &mut dyn FnMut(&mut SledJournal) -> Result<Option<Frame>, JournalError>,
 ) -> Result<Head, JournalError> {
-    fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
-    recovery::create(dir, &RealDisk, floor)?;
-    let mut journal = SledJournal::open_with(dir, Options::default(), Arc::new(RealDisk))?;
+    disk.create_dir(dir).map_err(JournalError::io("create", dir))?;
+    recovery::create(dir, &**disk, floor)?;
+    let mut journal = SledJournal::open_with(dir, Options::default(), disk.clone())?;
     let (mut group, mut bytes) = (Vec::new(), 0);
     loop {
         let frame = next(&mut journal)?;

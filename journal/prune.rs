@@ -1,6 +1,6 @@
 //! Forgetting old segments while the rest stays verifiable.
 //!
-//! FLOOR keeps the head of the chain and the Merkle peaks at the new beginning
+//! FLOOR (twice) keeps the head of the chain and the Merkle peaks at the new beginning
 //! and is durable before the first segment is removed, so what remains can be
 //! checked and proven at every moment. A removal that was cut short is
 //! finished when the journal is opened next.
@@ -42,7 +42,7 @@ pub(crate) fn run(disk: &dyn Disk, catalog: &mut Catalog, before: EventSeq) -> R
     let dir = catalog.dir.clone();
     let mut floor = catalog.floor.clone();
     let bad_peaks = || JournalError::BadFile {
-        file: floor::path(&dir),
+        file: floor::paths(&dir)[1].clone(),
         offset: 0,
         what: "the Merkle peaks",
         detail: Damage::Header,

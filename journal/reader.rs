@@ -12,9 +12,10 @@ use std::{
 use crowdfold_events::{EventSeq, StoredEvent};
 
 use crate::{
-    Floor, Frame, Head, JournalError, Subscription, SubscriptionSource,
+    Floor, Frame, Head, JournalError, Snapshot, Subscription, SubscriptionSource,
     catalog::{Catalog, Cursor},
     error::Damage,
+    snapshot,
 };
 
 /// A frame with its place.
@@ -126,6 +127,24 @@ impl Reader {
             }
         }
         Ok(self.head())
+    }
+
+    /// The newest good snapshot at or before event `at_most` that lies on the chain.
+    ///
+    /// # Errors
+    /// The folder of the snapshots cannot be listed.
+    pub fn snapshot(&self, at_most: EventSeq) -> Result<Option<Snapshot>, JournalError> {
+        snapshot::newest(&self.catalog, at_most)
+    }
+
+    /// Places of the snapshots between floor and head, ascending. Whether they
+    /// are good shows when they are read.
+    ///
+    /// # Errors
+    /// The folder of the snapshots cannot be listed.
+    pub fn snapshot_places(&self) -> Result<Vec<EventSeq>, JournalError> {
+        let kept = self.catalog.floor.head.next..=self.head().next;
+        Ok(snapshot::list(self.dir())?.0.into_iter().map(EventSeq).filter(|at| kept.contains(at)).collect())
     }
 
     /// A subscription that lives on its own.

@@ -41,7 +41,9 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
         Some(state) => state,
         None => create(dir, &*disk, &Floor::GENESIS)?,
     };
-    let floor = floor::read(dir)?;
+    let floor = floor::read_both(dir)?;
+    let floor_is_whole = floor.other.is_none();
+    let floor = floor.floor;
     let (segments, _) = segment::list(dir)?;
     let pruned = segments.partition_point(|first| *first < floor.head.next.0);
     let mut catalog = Catalog { dir: dir.to_owned(), floor, slot, segments: segments[pruned..].to_vec() };
@@ -54,6 +56,10 @@ pub(crate) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
     let head_file = HeadFile::open(dir)?;
     if ![segment::folder(dir), window::folder(dir), snapshot::folder(dir)].iter().all(|folder| folder.is_dir()) {
         folders(dir, &*disk)?;
+    }
+    if !floor_is_whole {
+        // Before `tidy` removes anything that only this floor allows to be missing.
+        floor::write(&*disk, dir, &catalog.floor)?;
     }
     let (windows, _) = window::list(dir)?;
     let number = windows.last().copied().unwrap_or(0).max(slot.window) + 1;

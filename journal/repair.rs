@@ -7,6 +7,9 @@
 //! `DIR/damaged`. HEAD and the window are made from the segments. The journal
 //! must then end where HEAD said, with the same hash; when HEAD itself is lost,
 //! where the chain of whole frames ends.
+//!
+//! Every file is old or new at every moment, and nothing that a repair reads
+//! from is removed by it. So one that was cut short can be run again.
 
 use std::{
     fs,
@@ -14,8 +17,8 @@ use std::{
 };
 
 use crate::{
-    Disk, Floor, Head, JournalError, Options, Reader, RealDisk, RepairSource,
-    catalog::other_history,
+    Disk, Floor, Head, JournalError, Options, RealDisk, RepairSource,
+    catalog::{Catalog, other_history},
     cursor::{SegmentCursor, Until},
     floor, frame,
     head_file::{self, HeadFile, Slot},
@@ -64,60 +67,69 @@ pub struct RepairReport {
 /// # Errors
 /// Another process has the journal, a frame is whole nowhere, or the disk failed.
 pub fn repair(dir: &Path, from: Option<&RepairSource>, progress: Progress<'_>) -> Result<RepairReport, JournalError> {
+    repair_with(dir, from, &RealDisk, progress)
+}
+
+/// As [`repair`], with another way to make things durable.
+///
+/// # Errors
+/// As [`repair`].
+pub fn repair_with(
+    dir: &Path,
+    from: Option<&RepairSource>,
+    disk: &dyn Disk,
+    progress: Progress<'_>,
+) -> Result<RepairReport, JournalError> {
     let _lock = Lock::take(dir)?;
     let before = verify::check(dir, false, progress)?;
     if before.is_good() {
         return Ok(RepairReport { head: before.verified, actions: Vec::new() });
     }
+    let found = |kind| before.findings.iter().any(|finding| finding.kind == kind);
     let mut sources = Sources::open(dir, from)?;
-    let mut repair = Repair { dir, actions: Vec::new(), rewritten: Vec::new() };
+    let mut repair = Repair { dir, disk, actions: Vec::new(), rewritten: Vec::new() };
     let state = head_file::read(dir).ok().flatten();
     let listed = segment::list(dir)?.0;
     let (floor, floor_is_new) = find_floor(&mut sources, dir, listed.first().copied().unwrap_or(0))?;
     let listed: Vec<u64> = listed.into_iter().filter(|first| *first >= floor.head.next.0).collect();
     // With one slot damaged the journal may end behind what the other says.
     let exact = state.as_ref().filter(|state| state.other.is_none()).map(|state| state.slot);
-    let slot = match repair.segments(&mut sources, &floor, &listed, exact.as_ref()) {
+    let least = state.map(|state| state.slot);
+    let slot = match repair.segments(&mut sources, &floor, &listed, exact.as_ref(), least.as_ref()) {
         Ok(slot) => slot,
         Err(error) => {
             // The error is the one to report.
-            repair.rewritten.iter().for_each(|(temporary, _)| fs::remove_file(temporary).unwrap_or_default());
+            repair.rewritten.iter().for_each(|(temporary, _)| disk.remove_file(temporary).unwrap_or_default());
             return Err(error);
         }
     };
-    if floor_is_new {
-        let path = floor::path(dir);
-        let aside = repair.aside(&path)?;
-        if floor == Floor::GENESIS {
-            RealDisk.remove_file(&path).map_err(JournalError::io("remove", &path))?;
-        } else {
-            floor::write(&RealDisk, dir, &floor)?;
-        }
-        repair.actions.push(RepairAction::Rewritten { file: path, aside });
+    if floor_is_new || found(FileKind::Floor) {
+        repair.floor(&floor)?;
     }
     repair.swap()?;
-    let bad = before.findings.iter().filter(|finding| finding.kind == FileKind::Snapshot);
-    repair.snapshots(&bad.map(|finding| finding.file.clone()).collect::<Vec<_>>())?;
-    let found = |kind| before.findings.iter().any(|finding| finding.kind == kind);
     if found(FileKind::Head) || found(FileKind::Window) || exact != Some(slot) {
-        let least = state.map(|state| state.slot);
+        if let Some(least) = least {
+            // Nothing that the readable slot acknowledged may be gone.
+            let segments = segment::list(dir)?.0;
+            snapshot::check_place(&Catalog { dir: dir.to_owned(), floor, slot, segments }, &least.head)?;
+        }
         let windows = least.map_or((0, 0), |least| (least.window, least.generation));
         let slot = Slot { window: windows.0.max(slot.window), generation: windows.1.max(slot.generation), ..slot };
         repair.finish(slot, found(FileKind::Head))?;
-        if let Some(least) = least {
-            // Nothing that the readable slot acknowledged may be gone.
-            snapshot::check_place(Reader::open(dir)?.catalog(), &least.head)?;
-        }
     }
     let after = verify::check(dir, false, progress)?;
-    if let Some(finding) = after.findings.into_iter().next() {
+    // Whether a snapshot has its place shows only when HEAD is good.
+    let (bad, worse): (Vec<_>, Vec<_>) = after.findings.into_iter().partition(|f| f.kind == FileKind::Snapshot);
+    if let Some(finding) = worse.into_iter().next() {
         return Err(finding.error);
     }
+    repair.snapshots(&bad.into_iter().map(|finding| finding.file).collect::<Vec<_>>())?;
     Ok(RepairReport { head: after.verified, actions: repair.actions })
 }
 
 struct Repair<'a> {
     dir: &'a Path,
+    disk: &'a dyn Disk,
     actions: Vec<RepairAction>,
     /// (complete new file, its place).
     rewritten: Vec<(PathBuf, PathBuf)>,
@@ -125,13 +137,14 @@ struct Repair<'a> {
 
 impl Repair<'_> {
     /// Checks all segments and prepares new ones for those that are not whole.
-    /// Returns what HEAD must say.
+    /// Returns what HEAD must say: what `slot` does, or no less than `least`.
     fn segments(
         &mut self,
         sources: &mut Sources,
         floor: &Floor,
         listed: &[u64],
         slot: Option<&Slot>,
+        least: Option<&Slot>,
     ) -> Result<Slot, JournalError> {
         let (mut at, mut frames, mut payload) = (floor.head, floor.frames, floor.payload);
         let last = slot.map_or_else(|| listed.last().copied().unwrap_or(at.next.0), |slot| slot.segment);
@@ -160,6 +173,10 @@ impl Repair<'_> {
         }
         if let Some(end) = end.filter(|end| *end != at) {
             return Err(other_history(segment::path(self.dir, last), end, at));
+        }
+        if let Some(least) = least.filter(|least| least.head.next > at.next) {
+            let detail = Box::new(other_history(segment::path(self.dir, last), least.head, at));
+            return Err(JournalError::Unrepairable { at: at.next, detail });
         }
         let windows = window::list(self.dir)?.0.last().copied().unwrap_or(0);
         // At least as many as HEAD was ever written: once for each append and for each window.
@@ -201,69 +218,93 @@ impl Repair<'_> {
             return Ok(summary);
         }
         let temporary = path.with_extension("new");
-        let file = RealDisk.create_file(&temporary).map_err(JournalError::io("create", &temporary))?;
-        RealDisk.write_at(&file, &temporary, 0, &bytes).map_err(JournalError::io("write", &temporary))?;
-        RealDisk.sync_data(&file, &temporary).map_err(JournalError::io("sync", &temporary))?;
+        let file = self.disk.create_file(&temporary).map_err(JournalError::io("create", &temporary))?;
+        self.disk.write_at(&file, &temporary, 0, &bytes).map_err(JournalError::io("write", &temporary))?;
+        self.disk.sync_data(&file, &temporary).map_err(JournalError::io("sync", &temporary))?;
         self.rewritten.push((temporary, path));
         Ok(summary)
+    }
+
+    /// Writes the files of the floor that are not as they must be.
+    fn floor(&mut self, floor: &Floor) -> Result<(), JournalError> {
+        let expected = Some(floor.to_bytes()).filter(|_| *floor != Floor::GENESIS);
+        for path in floor::paths(self.dir) {
+            if fs::read(&path).ok() == expected {
+                continue;
+            }
+            let aside = self.aside(&path)?;
+            match &expected {
+                Some(bytes) => floor::replace(self.disk, self.dir, &path, bytes)?,
+                None => {
+                    self.disk.remove_file(&path).map_err(JournalError::io("remove", &path))?;
+                    self.disk.sync_dir(self.dir).map_err(JournalError::io("sync", self.dir))?;
+                }
+            }
+            self.actions.push(RepairAction::Rewritten { file: path, aside });
+        }
+        Ok(())
     }
 
     /// Puts the new segments in their places.
     fn swap(&mut self) -> Result<(), JournalError> {
         for (temporary, path) in std::mem::take(&mut self.rewritten) {
             let aside = self.aside(&path)?;
-            RealDisk.rename(&temporary, &path).map_err(JournalError::io("rename", &path))?;
+            self.disk.rename(&temporary, &path).map_err(JournalError::io("rename", &path))?;
             self.actions.push(RepairAction::Rewritten { file: path, aside });
         }
         let folder = segment::folder(self.dir);
-        RealDisk.sync_dir(&folder).map_err(JournalError::io("sync", &folder))
+        self.disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder))
     }
 
-    /// Gives a file a second name in `damaged`; its own place may then be overwritten.
+    /// Gives a file a second, durable name in `damaged`; its own place may then be overwritten.
     fn aside(&self, path: &Path) -> Result<Option<PathBuf>, JournalError> {
         let Some(name) = path.file_name().filter(|_| path.exists()) else { return Ok(None) };
         let folder = self.dir.join("damaged");
-        fs::create_dir_all(&folder).map_err(JournalError::io("create", &folder))?;
+        if !folder.is_dir() {
+            self.disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
+            self.disk.sync_dir(self.dir).map_err(JournalError::io("sync", self.dir))?;
+        }
         let free = |n: u32| {
             let mut name = name.to_owned();
             name.push(format!(".{n}"));
             Some(folder.join(name)).filter(|path| !path.exists())
         };
         let aside = (0..).find_map(free).unwrap_or_else(|| folder.join(name));
-        fs::hard_link(path, &aside).map_err(JournalError::io("keep", path))?;
+        self.disk.hard_link(path, &aside).map_err(JournalError::io("keep", path))?;
+        self.disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder))?;
         Ok(Some(aside))
     }
 
     fn snapshots(&mut self, bad: &[PathBuf]) -> Result<(), JournalError> {
         for path in bad {
             if let Some(aside) = self.aside(path)? {
-                RealDisk.remove_file(path).map_err(JournalError::io("remove", path))?;
+                self.disk.remove_file(path).map_err(JournalError::io("remove", path))?;
                 self.actions.push(RepairAction::PutAside { aside });
             }
         }
         let folder = snapshot::folder(self.dir);
-        if bad.is_empty() { Ok(()) } else { RealDisk.sync_dir(&folder).map_err(JournalError::io("sync", &folder)) }
+        if bad.is_empty() { Ok(()) } else { self.disk.sync_dir(&folder).map_err(JournalError::io("sync", &folder)) }
     }
 
     /// Fills a window from the newest segment and writes HEAD.
     fn finish(&mut self, mut slot: Slot, head_is_new: bool) -> Result<(), JournalError> {
         let folder = window::folder(self.dir);
-        fs::create_dir_all(&folder).map_err(JournalError::io("create", &folder))?;
+        self.disk.create_dir(&folder).map_err(JournalError::io("create", &folder))?;
         let number = window::list(self.dir)?.0.last().copied().unwrap_or(0).max(slot.window) + 1;
         slot.window_before = 0;
         if slot.segment_end != 0 {
-            let mut window = Window::create(&RealDisk, self.dir, number, Options::default().sled_segment_bytes)?;
+            let mut window = Window::create(self.disk, self.dir, number, Options::default().sled_segment_bytes)?;
             let mut cursor = SegmentCursor::open(self.dir, slot.segment, Until::Byte(slot.segment_end))?;
             while let Some(step) = cursor.step()? {
-                window.insert(&RealDisk, step.before.next.0, step.frame.bytes)?;
+                window.insert(self.disk, step.before.next.0, step.frame.bytes)?;
             }
-            window.sync(&RealDisk)?;
+            window.sync(self.disk)?;
             slot.window = number;
             self.actions.push(RepairAction::Window { dir: window::path(self.dir, number) });
         }
         let path = head_file::path(self.dir);
         let aside = if head_is_new { self.aside(&path)? } else { None };
-        HeadFile::create(&RealDisk, self.dir, slot)?;
+        HeadFile::create(self.disk, self.dir, slot)?;
         self.actions.push(RepairAction::Rewritten { file: path, aside });
         Ok(())
     }

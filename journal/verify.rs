@@ -126,7 +126,7 @@ pub(crate) fn check(dir: &Path, live: bool, progress: Progress<'_>) -> Result<Ve
         }
     };
     check.report.acknowledged = slot.map(|slot| slot.head);
-    let floor = floor::read(dir).map_err(|error| check.found(FileKind::Floor, error)).ok();
+    let floor = check.floor()?;
     check.segments(slot, floor.as_ref(), progress)?;
     if let Some(slot) = slot {
         if !check.report.live {
@@ -175,6 +175,20 @@ impl<'a> Check<'a> {
         let (file, offset, at) = place(&error);
         let file = file.unwrap_or_else(|| self.dir.to_owned());
         self.report.findings.push(Finding { file, kind, offset, at, error });
+    }
+
+    fn floor(&mut self) -> Result<Option<Floor>, JournalError> {
+        let state = match floor::read_both(self.dir) {
+            Ok(state) => state,
+            Err(error) => {
+                self.found(FileKind::Floor, error);
+                return Ok(None);
+            }
+        };
+        // Before anything is removed, a crash may leave one file behind the other.
+        let is_crash = state.is_behind && segment::list(self.dir)?.0.iter().any(|n| *n < state.floor.head.next.0);
+        self.found_all(FileKind::Floor, state.other.filter(|_| !is_crash));
+        Ok(Some(state.floor))
     }
 
     fn found_all(&mut self, kind: FileKind, errors: impl IntoIterator<Item = JournalError>) {

@@ -23,10 +23,14 @@
 //! There is no IO, clock or thread pool of its own here except in `proofs`,
 //! which reads the proof store; progress goes to a callback.
 //!
+//! An audit may begin at a snapshot ([`Base`]); then it says nothing about what
+//! came before, and the report says so.
+//!
 //! What an audit cannot see: a history that ends early, unless it is told the
 //! stated end; and whether the last block was decided, because its commit is in
 //! the next one, unless it is given.
 
+pub mod base;
 mod blocks;
 pub mod books;
 pub mod chain;
@@ -41,11 +45,13 @@ mod run;
 pub mod settings;
 pub mod source;
 pub mod standing;
+mod standing_after;
 
+pub use base::Base;
 pub use books::Books;
 pub use counts::Counts;
 pub use proofs::Proofs;
 pub use report::{Divergence, Reason, Report};
-pub use run::{Options, Progress, audit};
+pub use run::{Options, Progress, audit, audit_from};
 pub use source::{SourceFault, Stored, from_reader, from_store};
 pub use standing::Standing;

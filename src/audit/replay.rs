@@ -2,9 +2,12 @@
 
 use crowdfold_config::Genesis;
 use crowdfold_events::{B256, CodecError, Event, EventSeq, Height};
-use crowdfold_kernel::{Kernel, StartFault, State};
+use crowdfold_kernel::{InvariantFault, StartFault, State};
 
-use super::source::{SourceFault, Stored};
+use super::{
+    Base,
+    source::{SourceFault, Stored},
+};
 
 /// Where to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,14 @@ pub enum ReplayError {
         /// Replay's.
         found: B256,
     },
+    /// An event moves an amount out of its range, as no block may: a forged journal. An audit says more.
+    #[error("event {at}: {fault}; an audit says more")]
+    Broken {
+        /// The event.
+        at: EventSeq,
+        /// What it breaks.
+        fault: InvariantFault,
+    },
     /// An amount in the journal is not what the rules give. An audit says more.
     #[error("event {at}: {detail}; an audit says more")]
     Amount {
@@ -99,11 +110,25 @@ pub fn state_at(
     until: Until,
     progress: &mut dyn FnMut(EventSeq),
 ) -> Result<Replayed, ReplayError> {
-    let (state, _) = Kernel::genesis(genesis)?;
-    let mut replayed = Replayed { state, events: EventSeq(0), inside_block: false };
+    state_from(Base::genesis(genesis)?, events, until, progress)
+}
+
+/// As [`state_at`], from a snapshot on, the events from there on being given.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn state_from(
+    Base { state, events: from }: Base,
+    events: impl Iterator<Item = Stored>,
+    until: Until,
+    progress: &mut dyn FnMut(EventSeq),
+) -> Result<Replayed, ReplayError> {
+    let mut replayed = Replayed { state, events: from, inside_block: false };
     let mut sealed = None;
-    let mut is_there = false;
-    for event in Decoded::new(events, EventSeq(0)) {
+    // The snapshot itself may be what is asked for.
+    let mut is_there = from > EventSeq(0) && is_there(&replayed, until);
+    let mut events = Decoded::new(events, from);
+    while !is_there && let Some(event) = events.next() {
         let (at, event) = event?;
         match &event {
             Event::GenesisLoaded { genesis_hash, .. } if at == EventSeq(0) => {
@@ -127,16 +152,12 @@ pub fn state_at(
             }
             event => replayed.state.apply(event),
         }
+        if let Some(fault) = replayed.state.broken() {
+            return Err(ReplayError::Broken { at, fault: fault.clone() });
+        }
         replayed.events = at.next();
         progress(replayed.events);
-        is_there = match until {
-            Until::Event(last) => at >= last,
-            Until::Height(last) => replayed.state.height() >= last && !replayed.inside_block,
-            Until::End => false,
-        };
-        if is_there {
-            break;
-        }
+        is_there = self::is_there(&replayed, until);
     }
     if !is_there && until != Until::End {
         return Err(ReplayError::Beyond { events: replayed.events, height: replayed.state.height() });
@@ -150,6 +171,14 @@ pub fn state_at(
         same("market root", market_root, replayed.state.market_root()?)?;
     }
     Ok(replayed)
+}
+
+fn is_there(replayed: &Replayed, until: Until) -> bool {
+    match until {
+        Until::Event(last) => replayed.events > last,
+        Until::Height(last) => replayed.state.height() >= last && !replayed.inside_block,
+        Until::End => false,
+    }
 }
 
 /// Stored events with their numbers, decoded.

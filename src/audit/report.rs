@@ -244,6 +244,18 @@ pub struct End {
     pub events_head: B256,
 }
 
+/// Where an audit began that did not begin at the genesis: after a block whose
+/// state a snapshot gave. Nothing before it was decided again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Began {
+    /// The block.
+    pub height: Height,
+    /// Number of events up to it.
+    pub events: EventSeq,
+    /// Its header's hash.
+    pub block: B256,
+}
+
 /// What an audit found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -253,6 +265,8 @@ pub struct Report {
     pub genesis_hash: B256,
     /// No divergence, and no proof missing that was to be verified.
     pub good: bool,
+    /// Where the audit began, unless at the genesis.
+    pub from: Option<Began>,
     /// The last good block.
     pub end: End,
     /// What was checked up to there.

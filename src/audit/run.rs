@@ -11,12 +11,12 @@ use crowdfold_kernel::{
 use crowdfold_zk::statement::ItemStatement;
 
 use super::{
-    Books, Proofs, Standing,
+    Base, Books, Proofs, Standing,
     blocks::{Group, Groups},
     compare, counts,
     counts::Counts,
     proofs::{Accepted, ProofAudit, ProofError},
-    report::{Divergence, End, EventView, Reason, Report, Tip},
+    report::{Began, Divergence, End, EventView, Reason, Report, Tip},
     source::Stored,
 };
 
@@ -41,7 +41,7 @@ pub struct Options {
 pub struct Progress {
     /// Blocks checked.
     pub blocks: u64,
-    /// Events checked.
+    /// The next event; all before it, from where the audit began, are checked.
     pub events: u64,
 }
 
@@ -54,6 +54,12 @@ pub enum AuditError {
     /// Proofs cannot be verified; the disk is at fault, or it is a bug.
     #[error("proofs: {0}")]
     Proofs(#[from] ProofError),
+    /// Not built.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What.
+        what: &'static str,
+    },
     /// A state cannot be hashed or an event encoded; a bug.
     #[error("encoding: {0}")]
     Encoding(#[from] crowdfold_events::CodecError),
@@ -88,23 +94,46 @@ pub fn audit(
     options: Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, AuditError> {
-    let (state, opening) = Kernel::genesis(genesis)?;
-    let genesis = genesis.clone().validate().map_err(StartFault::from)?;
-    let mut audit = Audit::new(genesis, state, options);
-    let mut groups = Groups::new(events, EventSeq(0)).peekable();
-    let mut found = audit.opening(&opening, groups.next())?;
+    audit_from(Base::genesis(genesis)?, events, options, progress)
+}
+
+/// Audits a journal from a snapshot on, the events from there on being given.
+/// What came before is not checked; the report says so.
+///
+/// # Errors
+/// [`AuditError`]; proofs can only be verified from the genesis on.
+pub fn audit_from(
+    base: Base,
+    events: impl Iterator<Item = Stored>,
+    options: Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, AuditError> {
+    if options.proofs.is_some() && !base.is_genesis() {
+        return Err(AuditError::Unsupported {
+            what: "verifying proofs from a snapshot on: their blocks come before it",
+        });
+    }
+    let genesis = base.state.genesis().clone();
+    let (_, opening) = Kernel::genesis(&genesis)?;
+    let genesis = genesis.validate().map_err(StartFault::from)?;
+    let mut groups = Groups::new(events, base.events).peekable();
+    let is_genesis = base.is_genesis();
+    let mut audit = Audit::new(genesis, base, options);
+    let mut found = if is_genesis { audit.opening(&opening, groups.next())? } else { None };
     while found.is_none() {
         let Some(group) = groups.next() else {
             found = audit.ending()?;
             break;
         };
         found = audit.block(group, groups.peek().is_none())?;
-        progress(Progress { blocks: audit.counts.blocks, events: audit.counts.events });
+        progress(Progress { blocks: audit.counts.blocks, events: audit.at().0 });
     }
     audit.report(found)
 }
 
 struct Audit {
+    /// Where it began, unless at the genesis.
+    from: Option<Began>,
     genesis: ValidGenesis,
     state: State,
     books: Books,
@@ -120,11 +149,17 @@ struct Audit {
 }
 
 impl Audit {
-    fn new(valid: ValidGenesis, state: State, options: Options) -> Self {
+    fn new(valid: ValidGenesis, Base { state, events }: Base, options: Options) -> Self {
         let genesis = &valid.genesis;
+        let from = (events > EventSeq(0)).then(|| Began { height: state.height(), events, block: state.head() });
+        let (books, standing) = match from {
+            Some(_) => (Books::after(&state), Standing::after(&state)),
+            None => (Books::new(genesis, &genesis.params), Standing::new(&genesis.params, genesis.admission_items)),
+        };
         Self {
-            books: Books::new(genesis, &genesis.params),
-            standing: Standing::new(&genesis.params, genesis.admission_items),
+            from,
+            books,
+            standing,
             supply: state.supply_report().genesis,
             counts: Counts::default(),
             tip_commit: options.tip_commit,
@@ -135,6 +170,11 @@ impl Audit {
             genesis: valid,
             state,
         }
+    }
+
+    /// Number of events up to here.
+    fn at(&self) -> EventSeq {
+        EventSeq(self.from.map_or(0, |from| from.events.0) + self.counts.events)
     }
 
     /// The first events must be those that the genesis gives.
@@ -290,7 +330,7 @@ impl Audit {
 
     /// After the last event: is it the stated end, and was the last block decided?
     fn ending(&mut self) -> Result<Option<Divergence>, AuditError> {
-        let next = EventSeq(self.counts.events);
+        let next = self.at();
         let group = Group { first: next, events: Vec::new(), fault: None };
         let found_hash = self.state.events_head();
         if let Some(stated) = self.stated_end
@@ -359,6 +399,7 @@ impl Audit {
     }
 
     fn report(self, divergence: Option<Divergence>) -> Result<Report, AuditError> {
+        let at = self.at();
         let proofs = self.proofs.map(ProofAudit::report);
         let good = divergence.is_none() && proofs.as_ref().is_none_or(|p| p.missing == 0);
         let state = &self.state;
@@ -366,14 +407,15 @@ impl Audit {
             chain_id: state.genesis().chain_id,
             genesis_hash: state.genesis_hash(),
             good,
+            from: self.from,
             end: End {
                 height: state.height(),
                 block: state.head(),
-                events: EventSeq(self.counts.events),
+                events: at,
                 state_hash: state.hash()?,
                 state_root: state.state_root(),
                 market_root: state.market_root()?,
-                events_head: if self.counts.events == 0 { hash::CHAIN_START } else { state.events_head() },
+                events_head: if at == EventSeq(0) { hash::CHAIN_START } else { state.events_head() },
             },
             checked: self.counts,
             tip: self.tip,

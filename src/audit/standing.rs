@@ -135,6 +135,20 @@ impl Standing {
         }
     }
 
+    /// Takes the places that a state gives.
+    pub(super) fn begin(
+        &mut self,
+        height: Height,
+        provers: BTreeMap<Address, Prover>,
+        debts: BTreeMap<Address, u128>,
+        tasks: BTreeMap<TaskId, Work>,
+        frozen: BTreeMap<Height, Vec<Address>>,
+    ) {
+        self.waiting = tasks.values().filter(|task| task.waiting.is_some()).count() as u64;
+        (self.height, self.provers, self.debts) = (height, provers, debts);
+        (self.tasks, self.frozen) = (tasks, frozen);
+    }
+
     /// The block whose events come now.
     #[must_use]
     pub fn height(&self) -> Height {

@@ -1,22 +1,24 @@
 //! `crowdfold audit`: a journal decided again, offline.
 
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Instant};
 
 use crowdfold_config::ValidGenesis;
 use crowdfold_events::EventSeq;
-use crowdfold_journal::Reader;
 use serde_json::json;
 
-use super::{Failure, Output, data::Data, failed, progress::Progress, unusable};
+use super::{
+    Failure, Output,
+    data::Data,
+    failed,
+    progress::Progress,
+    source::{self, open},
+    unusable,
+};
 use crate::{
     audit::{
         self, Options, Proofs, Report,
-        chain::{ChainCheck, ChainFault},
+        base::At,
+        chain::ChainFault,
         from_reader,
         report::{EventView, ProofReport, Tip},
     },
@@ -34,17 +36,10 @@ pub(super) struct Args {
     /// Verify every accepted proof from the store beside the journal.
     #[arg(long)]
     proofs: bool,
-}
-
-/// The journal in `dir`, from its first event on.
-pub(super) fn open(journal: &Path) -> Result<Reader, Failure> {
-    let reader = Reader::open(journal).map_err(|error| failed(journal.display(), error))?;
-    let floor = reader.floor().head.next;
-    if floor > EventSeq(0) {
-        let said = format!("it begins at event {floor}: what was before is pruned, so nothing can be decided again");
-        return Err(unusable(journal.display(), said));
-    }
-    Ok(reader)
+    /// Begin at a snapshot: the newest up to this event, or the oldest. Nothing
+    /// before it is decided again. A pruned journal is always begun so.
+    #[arg(long, value_name = "SEQ", num_args = 0..=1, require_equals = true, conflicts_with = "proofs")]
+    from_snapshot: Option<Option<u64>>,
 }
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
@@ -54,16 +49,23 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let tip = data.tip().map_err(|error| failed("the last block's commit", error))?;
     let reader = open(&data.journal)?;
     let started = Instant::now();
-    let links = links(&genesis, &reader)?;
+    let at = args.from_snapshot.map(|most| most.map_or(At::Oldest, |most| At::Event(EventSeq(most))));
+    let base = source::base(&genesis.genesis, &reader, at, At::Oldest)?;
+    if args.proofs && !base.is_genesis() {
+        // The blocks of work that was open at the snapshot come before it.
+        source::whole(&reader)?;
+    }
+    let links = source::links(&genesis, &reader, None)?;
     if let Some(fault) = &links {
         tracing::warn!("links and signatures: {fault}");
     }
     let proofs = if args.proofs { Some(proofs(&data, &genesis)?) } else { None };
-    let total = reader.head().next.0;
+    let (total, floor) = (reader.head().next.0, reader.floor().head.next);
+    let (began, not_checked) = (source::began_json(&base, floor), source::not_checked(&base, floor));
     let options = Options { proofs, tip_commit: tip.map(|tip| tip.commit), stated_end: Some(reader.head()) };
     let mut bar = Progress::new("auditing events");
-    let events = from_reader(&reader, EventSeq(0));
-    let report = audit::audit(&genesis.genesis, events, options, &mut |done| bar.at(done.events, total));
+    let events = from_reader(&reader, base.events);
+    let report = audit::audit_from(base, events, options, &mut |done| bar.at(done.events, total));
     drop(bar);
     let report = report.map_err(|error| failed("the audit", error))?;
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -73,9 +75,10 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         "links": links.as_ref().map_or(json!({ "good": true }), |fault| {
             json!({ "good": false, "height": fault.height, "event": fault.at, "fault": fault.kind.to_string(), "signed_up_to_event": fault.bound.next })
         }),
+        "began": began,
         "audit": report,
     });
-    output.result(&value, text(&report, links.as_ref(), elapsed_ms))?;
+    output.result(&value, text(&report, &not_checked, links.as_ref(), elapsed_ms))?;
     match (report.good, report.divergence) {
         (true, _) => Ok(()),
         (false, Some(found)) => {
@@ -83,23 +86,6 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
         }
         (false, None) => Err(Failure::NotValid("not every accepted proof could be verified".to_owned())),
     }
-}
-
-/// The cheap pass: links and signatures of every block. `None` when they are good.
-fn links(genesis: &ValidGenesis, reader: &Reader) -> Result<Option<ChainFault>, Failure> {
-    let mut check = ChainCheck::new(genesis).map_err(|error| unusable("genesis", error))?;
-    let total = reader.head().next.0;
-    let mut bar = Progress::new("checking links and signatures of events");
-    let Ok(frames) = reader.frames(EventSeq(0)) else { return Ok(None) };
-    for frame in frames {
-        // What cannot be read the audit itself reports.
-        let Ok(found) = frame else { return Ok(None) };
-        if let Err(fault) = check.frame(found.before, found.frame.events()) {
-            return Ok(Some(fault));
-        }
-        bar.at(found.after.next.0, total);
-    }
-    Ok(None)
 }
 
 fn proofs(data: &Data, genesis: &ValidGenesis) -> Result<Proofs, Failure> {
@@ -113,7 +99,7 @@ fn proofs(data: &Data, genesis: &ValidGenesis) -> Result<Proofs, Failure> {
     Ok(Proofs { store, checker: Arc::new(RealChecker::new(params)) })
 }
 
-fn text(report: &Report, links: Option<&ChainFault>, elapsed_ms: u64) -> String {
+fn text(report: &Report, not_checked: &[String], links: Option<&ChainFault>, elapsed_ms: u64) -> String {
     let (end, c) = (&report.end, &report.checked);
     let mut out = format!(
         "{}  chain {}, genesis {}\nblocks     {} up to height {}, {} events, {} signatures of validators\nexecuted   {} transactions, {} messages accepted and {} refused, {} settlements of {} entries, {} epochs\nrecomputed {} draws, {} admissions, {} amounts by separate books\nmoney      {} rewards, {} penalties, {} refunds, {} bounty rises, {} repayments; conserved after every block\nbatches    {} proven, {} certified\n",
@@ -155,6 +141,12 @@ fn text(report: &Report, links: Option<&ChainFault>, elapsed_ms: u64) -> String 
     ));
     if let Some(fault) = links {
         line(format!("links      {fault}"));
+    }
+    if let Some(began) = &report.from {
+        line(format!("began      after block {} (event {}), with a snapshot's state", began.height, began.events));
+    }
+    for what in not_checked {
+        line(format!("NOT CHECKED {what}"));
     }
     if let Some(found) = &report.divergence {
         line(format!(

@@ -4,19 +4,21 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use alloy_primitives::{Address, B256};
 use crowdfold_config::Amount;
-use crowdfold_events::{EventSeq, TaskId, Zkpow};
+use crowdfold_events::{TaskId, Zkpow};
 use serde_json::json;
 
 use super::{
     Failure, Output,
-    audit::open,
     data::Data,
     progress::Progress,
     replay::{account_json, replay_failure},
+    source::{self, open},
 };
 use crate::audit::{
-    explain::{Entry, Story, Subject, explain},
+    base::At,
+    explain::{Entry, Story, Subject, explain_from},
     from_reader,
+    replay::Until,
 };
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,9 @@ pub(super) struct Args {
     genesis: Option<PathBuf>,
     #[command(flatten)]
     subject: SubjectArgs,
+    /// Follow the events without first checking links and signatures of their blocks.
+    #[arg(long)]
+    unchecked: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,8 +51,17 @@ struct SubjectArgs {
 
 pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     let data = Data::find(&args.dir, args.genesis.as_deref())?;
-    let genesis = data.genesis()?;
+    let genesis = data.valid_genesis()?;
     let reader = open(&data.journal)?;
+    if !args.unchecked {
+        source::signed(&data, &genesis, &reader, Until::End)?;
+    }
+    let base = source::base(&genesis.genesis, &reader, None, At::Oldest)?;
+    let floor = reader.floor().head.next;
+    let began = source::began_json(&base, floor);
+    let pruned = (!base.is_genesis()).then(|| {
+        format!("older history is pruned: this begins after block {} (event {})", base.state.height(), base.events)
+    });
     let subject = match args.subject {
         SubjectArgs { task: Some(task), .. } => Subject::Task(TaskId(task)),
         SubjectArgs { plugin: Some(plugin), .. } => Subject::Plugin(plugin),
@@ -55,20 +69,24 @@ pub(super) fn run(args: Args, output: Output) -> Result<(), Failure> {
     };
     let total = reader.head().next.0;
     let mut bar = Progress::new("reading events");
-    let events = from_reader(&reader, EventSeq(0));
-    let story = explain(&genesis, subject, events, &mut |done| bar.at(done.0, total));
+    let events = from_reader(&reader, base.events);
+    let story = explain_from(&base, subject, events, &mut |done| bar.at(done.0, total));
     drop(bar);
     let story = story.map_err(replay_failure)?;
     if story.entries.is_empty() {
-        return Err(Failure::Unusable(format!("nothing in this journal, up to block {}, concerns it", story.height)));
+        let mut said = format!("nothing in this journal, up to block {}, concerns it", story.height);
+        pruned.iter().for_each(|pruned| said.push_str(&format!("; {pruned}")));
+        return Err(Failure::Unusable(said));
     }
     let entries: Vec<_> = story.entries.iter().map(entry_json).collect();
     let value = json!({
         "height": story.height,
         "entries": entries,
         "account": story.account.as_ref().map(account_json),
+        "began": began,
     });
-    output.result(&value, text(&story))
+    let pruned = pruned.map_or_else(String::new, |pruned| format!("{pruned}\n"));
+    output.result(&value, pruned + &text(&story))
 }
 
 fn entry_json(entry: &Entry) -> serde_json::Value {

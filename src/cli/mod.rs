@@ -19,6 +19,7 @@ mod progress;
 mod prover;
 mod replay;
 mod sim;
+mod source;
 
 use std::{
     fmt::Display,

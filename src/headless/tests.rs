@@ -13,6 +13,7 @@ use crowdfold_events::{
     wire::{Account, ChainStatus, CloseReason, MAX_CHUNK_BYTES, Notice, Offer, Package, Standing},
 };
 use crowdfold_prover::ExpectedChain;
+use futures_util::FutureExt;
 use tokio_tungstenite::tungstenite::Message as Packed;
 
 use super::*;
@@ -235,6 +236,12 @@ struct Net {
 }
 
 async fn node(accepts: bool) -> Net {
+    let mut config = SessionConfig::default();
+    config.limits.min_heartbeat_ms = 10;
+    node_with(accepts, config).await
+}
+
+async fn node_with(accepts: bool, config: SessionConfig) -> Net {
     let log = Arc::<Mutex<Log>>::default();
     let node = FakeNode { log: log.clone(), directory: None, accepts }.start();
     let services = Services {
@@ -245,8 +252,6 @@ async fn node(accepts: bool) -> Net {
         closed: node.clone().recipient(),
         progress: node.clone().recipient(),
     };
-    let mut config = SessionConfig::default();
-    config.limits.min_heartbeat_ms = 10;
     let directory = SessionDirectory::new(identity(), config.clone(), services, 8).start();
     node.send(Join(directory.clone())).await.unwrap();
     let endpoint = Endpoint::new(identity(), config, directory.clone(), 8, Origins::default());
@@ -361,4 +366,41 @@ async fn sockets_that_break_the_rules_are_told_and_closed() {
         assert_eq!(told, Some(crowdfold_events::wire::NodeFrame::Goodbye { code, retry_after_ms: 0 }));
     }
     assert_eq!(net.log.lock().unwrap().openings, 0);
+}
+
+/// Who sends and never reads is not there: pings that nobody answers end the
+/// connection, however much is said meanwhile.
+#[actix_web::test]
+async fn a_peer_that_never_reads_is_let_go() {
+    use crowdfold_events::wire::{ClientFrame, MAX_VERSION, NodeFrame, Packet, Reliable};
+    let mut config = SessionConfig::default();
+    (config.limits.silence_ms, config.limits.resume_ms) = (900, 800);
+    let net = node_with(true, config).await;
+    let (socket, _) = tokio_tungstenite::connect_async(net.url.as_str()).await.unwrap();
+    let (mut to_node, mut from_node) = socket.split();
+    let first = |frame| Packed::Binary(Packet { sequence: 0, acknowledged: 0, frame }.encode().unwrap().into());
+    let hello = ClientFrame::Hello { min_version: MAX_VERSION, max_version: MAX_VERSION, agent: String::new() };
+    to_node.send(first(hello)).await.unwrap();
+    let Some(Ok(Packed::Binary(bytes))) = from_node.next().await else { panic!("no welcome") };
+    let NodeFrame::Welcome { version, node, nonce, .. } =
+        Packet::<NodeFrame>::decode(&bytes, MAX_FRAME_BYTES).unwrap().frame
+    else {
+        panic!("no welcome")
+    };
+    let signer = Signer::from_bytes(&[5; 32]).unwrap();
+    let signature =
+        crowdfold_events::signing::SignatureBytes(signer.sign(&identity().domain.login(node, nonce, version)));
+    to_node.send(first(ClientFrame::Login { signature, resume: None })).await.unwrap();
+    let mut reliable = Reliable::<ClientFrame>::default();
+    let started = tokio::time::Instant::now();
+    until("let go", || {
+        let ack = reliable.send(ClientFrame::Ack {}).encode().unwrap();
+        // It fails when the node has closed.
+        to_node.send(Packed::Binary(ack.into())).now_or_never();
+        net.log.lock().unwrap().closed == [Code::Silent]
+    })
+    .await;
+    let elapsed = started.elapsed();
+    assert!(elapsed > Duration::from_millis(900) && elapsed < Duration::from_secs(10), "{elapsed:?}");
+    drop(from_node);
 }

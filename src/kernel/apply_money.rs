@@ -114,14 +114,15 @@ impl State {
         match event {
             Event::BatchClosed { batch, first_item, items, segments, pre_root, post_root } => {
                 let mut budget = 0;
-                for index in first_item.0..first_item.0 + u64::from(*items) {
-                    if let Some(item) = self.items.get_mut(&ItemIndex(index)) {
+                let end = ItemIndex(first_item.0.saturating_add(u64::from(*items)));
+                for index in self.items_between(*first_item, end) {
+                    if let Some(item) = self.items.get_mut(&index) {
                         item.batch = Some(*batch);
                         add(&mut budget, item.aggregation.0, "aggregation budget", &mut self.broken);
                     }
                 }
                 self.market.next_batch = batch.next();
-                self.market.next_batch_item = ItemIndex(first_item.0 + u64::from(*items));
+                self.market.next_batch_item = end;
                 let parent = Height(stage.height.0.saturating_sub(1));
                 let last_header = self.recent.get(&parent).copied().unwrap_or_default();
                 self.batches.insert(
@@ -147,24 +148,29 @@ impl State {
                 let Some(record) = self.batches.get_mut(batch) else { return };
                 record.proof = Some(*proof_hash);
                 record.proven = Some(stage);
-                let (first, items) = (record.first_item.0, record.items);
-                self.stamp_items(first, items, |stages| stages.aggregated = Some(stage));
+                let (first, end) = (record.first_item, record.end_item());
+                self.stamp_items(first, end, |stages| stages.aggregated = Some(stage));
             }
             Event::BatchCertified { batch, certificate_hash } => {
                 let Some(record) = self.batches.get_mut(batch) else { return };
                 record.certificate = Some(*certificate_hash);
                 record.certified = Some(stage);
-                let (first, items) = (record.first_item.0, record.items);
+                let (first, end) = (record.first_item, record.end_item());
                 self.market.next_certified = batch.next();
-                self.stamp_items(first, items, |stages| stages.certified = Some(stage));
+                self.stamp_items(first, end, |stages| stages.certified = Some(stage));
             }
             _ => {}
         }
     }
 
-    fn stamp_items(&mut self, first: u64, items: u32, stamp: impl Fn(&mut Stages)) {
-        for index in first..first + u64::from(items) {
-            if let Some(item) = self.items.get_mut(&ItemIndex(index)) {
+    /// The items that there are: a forged event may claim any number.
+    pub(crate) fn items_between(&self, first: ItemIndex, end: ItemIndex) -> Vec<ItemIndex> {
+        self.items.range(first..end).map(|(index, _)| *index).collect()
+    }
+
+    fn stamp_items(&mut self, first: ItemIndex, end: ItemIndex, stamp: impl Fn(&mut Stages)) {
+        for index in self.items_between(first, end) {
+            if let Some(item) = self.items.get_mut(&index) {
                 stamp(&mut item.stages);
             }
         }

@@ -317,6 +317,27 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them, by code.
+    pub const ALL: [Self; 11] = [
+        Self::AlreadyRegistered,
+        Self::NotAdmitted,
+        Self::Suspended,
+        Self::UnknownTask,
+        Self::NotAssigned,
+        Self::AlreadyProven,
+        Self::WrongKind,
+        Self::NothingToWithdraw,
+        Self::WithdrawPending,
+        Self::BatchNotProven,
+        Self::AlreadyCertified,
+    ];
+
+    /// The one with this code.
+    #[must_use]
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == code)
+    }
+
     /// The stable code in events and receipts.
     #[must_use]
     pub fn code(self) -> u16 {

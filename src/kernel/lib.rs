@@ -56,7 +56,7 @@ pub use fees::{least_base, split};
 pub use header::{Receipts, TransactionReceipt};
 pub use kernel::{Kernel, Outcome, ProposalInput, RULES_VERSION, StartFault};
 pub use prune::{FINISHED_BLOCKS_KEPT, Finished, FinishedBatch};
-pub use queries::{AccountInfo, SupplyReport, Trust};
+pub use queries::{AccountInfo, MarketSums, SupplyReport, Trust};
 pub use run::Dropped;
 pub use sessions::admission_index;
 pub use snapshot::{SNAPSHOT_LAYOUT, SNAPSHOT_VERSION, SnapshotFault};

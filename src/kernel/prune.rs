@@ -56,7 +56,7 @@ impl State {
         {
             let (index, batch) = (*index, batch.clone());
             self.batches.remove(&index);
-            for item in batch.item_range() {
+            for item in self.items_between(batch.first_item, batch.end_item()) {
                 let Some(item) = self.items.remove(&item) else { continue };
                 if let ItemKind::Transaction { hash } = &item.kind {
                     self.by_hash.remove(hash);
@@ -100,7 +100,13 @@ impl Batch {
     /// Its items' numbers.
     pub fn item_range(&self) -> impl Iterator<Item = ItemIndex> + use<> {
         let first = self.first_item.0;
-        (first..first + u64::from(self.items)).map(ItemIndex)
+        (first..self.end_item().0).map(ItemIndex)
+    }
+
+    /// The item after its last one.
+    #[must_use]
+    pub fn end_item(&self) -> ItemIndex {
+        ItemIndex(self.first_item.0.saturating_add(u64::from(self.items)))
     }
 }
 

@@ -6,6 +6,7 @@ use crowdfold_events::{Address, B256, BatchIndex, Height, ItemIndex, SignedZkpow
 use crowdfold_zk::tree::StateTree;
 
 use crate::{
+    faults::InvariantFault,
     model::{Batch, Item, MarketAccount, Plugin, Stage, Task},
     state::State,
     vm,
@@ -65,7 +66,60 @@ pub struct SupplyReport {
     pub earmarked: Zkpow,
 }
 
+/// Sums of the market that belong to nobody, in smallest units, and what they follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarketSums {
+    /// Rewards accrued by everybody.
+    pub accrued: u128,
+    /// Held for open tasks.
+    pub reserved: u128,
+    /// Proving shares of items whose tasks are not opened yet; 0 between blocks.
+    pub unopened: u128,
+    /// Earmarked for aggregation.
+    pub aggregation: u128,
+    /// Earmarked for settlements.
+    pub settlement: u128,
+    /// Earmarked for posting.
+    pub posting: u128,
+    /// Spent issuance that a settlement still has to move to the escrow.
+    pub issuance_due: u128,
+    /// Issuance held for assignments.
+    pub issuance_held: u128,
+    /// Issuance left of this epoch's allowance.
+    pub issuance_left: u128,
+    /// Smoothed active slots, in thousandths.
+    pub smoothed_slots_milli: u64,
+    /// First item that is in no batch.
+    pub next_batch_item: ItemIndex,
+}
+
 impl State {
+    /// Sums that belong to nobody.
+    #[must_use]
+    pub fn market_sums(&self) -> MarketSums {
+        let market = &self.market;
+        MarketSums {
+            accrued: market.accrued,
+            reserved: market.reserved,
+            unopened: market.unopened,
+            aggregation: market.aggregation_fund,
+            settlement: market.settlement_fund,
+            posting: market.posting_fund,
+            issuance_due: market.issuance_due,
+            issuance_held: market.issuance_held,
+            issuance_left: market.issuance_left,
+            smoothed_slots_milli: market.smoothed_slots_milli,
+            next_batch_item: market.next_batch_item,
+        }
+    }
+
+    /// What an event did that no block may do, if one did: an amount left its
+    /// range. Only forged events do.
+    #[must_use]
+    pub fn broken(&self) -> Option<&InvariantFault> {
+        self.broken.as_ref()
+    }
+
     /// The genesis of the chain.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {

@@ -145,7 +145,7 @@ impl State {
             return 1;
         }
         let trust = &self.params().trust;
-        (1 + plugin.consecutive_valid / trust.valid_per_slot).min(trust.max_slots)
+        (plugin.consecutive_valid / trust.valid_per_slot).saturating_add(1).min(trust.max_slots)
     }
 
     /// Slots of an active plugin that hold no task; 0 for any other address.

@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle};
 use alloy_primitives::Bytes;
 use crowdfold_config::{Genesis, Pinned};
 use crowdfold_events::{B256, BatchIndex, SigningDomain};
-use crowdfold_journal::SledJournal;
+use crowdfold_journal::{JournalStore, SledJournal};
 use crowdfold_kernel::State;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -24,7 +24,7 @@ use crate::{
         aggregator::Aggregator,
         assigner::{Assigner, Connect},
         gate::Gate,
-        ledger::{Close, Keeping, Ledger, LedgerCore, Subscribe},
+        ledger::{Close, Keeping, Ledger, LedgerCore, Subscribe, TakenUp},
         library::Library,
         sequencer::{Begin, Mempool, MempoolLimits, PoolSink, Sequencer, SingleValidator, Stop},
         session::{
@@ -176,6 +176,10 @@ pub(super) async fn serve(
     }
 }
 
+fn ms(begun: std::time::Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     check(&config)?;
     let NodeConfig { genesis, data_dir, rpc_addr, validator, checker, snapshot_every, plugins } = config;
@@ -184,16 +188,21 @@ async fn start(config: NodeConfig) -> Result<(Started, Running), NodeError> {
     std::fs::create_dir_all(&batches).map_err(|source| NodeError::Directory { path: batches.clone(), source })?;
     let beside = data_dir.clone();
     let core = tokio::task::spawn_blocking(move || {
+        let begun = std::time::Instant::now();
         let journal = SledJournal::open(&data_dir.join("journal")).map_err(NodeError::Journal)?;
+        let (floor, head) = (journal.floor().next, journal.head().next);
+        tracing::info!(%floor, %head, ms = ms(begun), "the journal is open");
         let keeping = Keeping { dir: data_dir.join("index"), every: snapshot_every };
         let core = LedgerCore::open_keeping(&genesis, Box::new(journal), keeping).map_err(NodeError::from)?;
+        let TakenUp { from, replayed } = core.taken_up();
+        let (height, ms) = (core.snapshot().height(), ms(begun));
+        tracing::info!(snapshot = %from, replayed, %height, events = %head, ms, "the chain is taken up");
         keep_genesis(&data_dir, &genesis)?;
         Ok::<_, NodeError>(core)
     });
     let core = core.await.map_err(|fault| NodeError::Stopped(fault.to_string()))??;
     let snapshot = core.snapshot().clone();
     let state = &snapshot.state;
-    tracing::info!(height = %snapshot.height(), events = snapshot.event_count(), "the chain is taken up");
 
     let (snapshots, watching) = watch::channel(snapshot.clone());
     let (events, _) = broadcast::channel(EVENTS);

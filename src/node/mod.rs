@@ -22,4 +22,5 @@ pub(crate) use assembly::session_config;
 pub use event::{NodeEvent, ProofCheck, TaskReport, TaskReports};
 pub use handle::{DEFAULT_SNAPSHOT_EVERY, Node, NodeConfig, NodeError, NodeHandle, PluginAccess, run};
 pub use saved::SavedFault;
+pub(crate) use saved::verified_state;
 pub use snapshot::{Committed, Snapshot};

@@ -10,8 +10,8 @@
 //! before. Blocks are not in it: they are in the [`History`](crate::history::History).
 
 use crowdfold_config::Genesis;
-use crowdfold_events::{B256, CodecError, Event, EventSeq, Height, ItemIndex};
-use crowdfold_journal::{Head, JournalError, JournalStore, Snapshot as Stored, SnapshotMeta};
+use crowdfold_events::{B256, CodecError, Event, EventSeq, Height, ItemIndex, StoredEvent};
+use crowdfold_journal::{Head, JournalError, JournalStore, Reader, Snapshot as Stored, SnapshotMeta};
 use crowdfold_kernel::{SNAPSHOT_VERSION, SnapshotFault, State};
 use crowdfold_zk::tree::{StateTree, TreeDelta, TreeError};
 use imbl::OrdMap;
@@ -125,17 +125,9 @@ impl Snapshot {
         index: impl FnOnce(Height) -> Result<ChainIndex, HistoryError>,
     ) -> Result<Self, SavedFault> {
         let meta = &stored.meta;
-        if meta.code_version != SNAPSHOT_VERSION {
-            return Err(SavedFault::Version { found: meta.code_version });
-        }
-        let mut rest = Rest(&stored.bytes);
-        let found = u16::from_le_bytes(*rest.take()?);
-        if found != LAYOUT {
-            return Err(SavedFault::Layout { found });
-        }
-        let length = rest.u64()?;
-        let state = State::from_snapshot(genesis, rest.bytes(length)?)?;
-        check_place(journal, &meta.head, &state)?;
+        let (state, mut rest) = state(genesis, stored)?;
+        let read = |at| Ok(journal.read(at, 1)?.into_iter().next());
+        check_place(&read, journal.floor(), &meta.head, &state)?;
         let index = index(state.height())?;
         let mut snapshot = Self { state, index, trees: OrdMap::new(), event_count: meta.head.next.0 };
         let mut tree = snapshot.state.tree().clone();
@@ -163,16 +155,54 @@ impl Snapshot {
     }
 }
 
+/// The kernel's state in a snapshot, and what follows it.
+fn state<'a>(genesis: &Genesis, stored: &'a Stored) -> Result<(State, Rest<'a>), SavedFault> {
+    if stored.meta.code_version != SNAPSHOT_VERSION {
+        return Err(SavedFault::Version { found: stored.meta.code_version });
+    }
+    let mut rest = Rest(&stored.bytes);
+    let found = u16::from_le_bytes(*rest.take()?);
+    if found != LAYOUT {
+        return Err(SavedFault::Layout { found });
+    }
+    let length = rest.u64()?;
+    Ok((State::from_snapshot(genesis, rest.bytes(length)?)?, rest))
+}
+
+/// The kernel's state in a snapshot of a journal that is only read, for who
+/// believes less than a node does: every digest of the tree is recomputed.
+///
+/// # Errors
+/// [`SavedFault`].
+pub(crate) fn verified_state(genesis: &Genesis, reader: &Reader, stored: &Stored) -> Result<State, SavedFault> {
+    let (state, _) = state(genesis, stored)?;
+    state.tree().verify().map_err(|fault| SavedFault::State(fault.into()))?;
+    let read = |at| Ok(reader.read(at, 1)?.into_iter().next());
+    check_place(&read, reader.floor().head, &stored.meta.head, &state)?;
+    Ok(state)
+}
+
+/// Reads one event of a journal; `None` behind its end.
+type ReadOne<'a> = &'a dyn Fn(EventSeq) -> Result<Option<StoredEvent>, JournalError>;
+
 /// The state is the one after the block that ends at its place in the journal.
-fn check_place(journal: &dyn JournalStore, head: &Head, state: &State) -> Result<(), SavedFault> {
+fn check_place(read: ReadOne<'_>, floor: Head, head: &Head, state: &State) -> Result<(), SavedFault> {
     let same = |what, expected: B256, found: B256| {
         if expected == found { Ok(()) } else { Err(SavedFault::Differs { what, expected, found }) }
     };
     same("head of the events", head.hash, state.events_head())?;
     let place = || SavedFault::Place(head.next, state.height());
+    if *head == floor {
+        // The block that ends here is pruned. The next one says what it begins
+        // with; the market root shows when that block is applied.
+        let Some(stored) = read(head.next)? else { return Ok(()) };
+        let Event::BlockDecided { header, .. } = stored.decode()? else { return Err(place()) };
+        same("head of the events", header.parent_events_head, state.events_head())?;
+        same("state root", header.pre_state_root, state.state_root())?;
+        return same("last block", header.parent, state.head());
+    }
     let last = EventSeq(head.next.0.checked_sub(1).ok_or_else(place)?);
-    let stored = journal.read(last, 1)?;
-    match stored.first().ok_or_else(place)?.decode()? {
+    match read(last)?.ok_or_else(place)?.decode()? {
         Event::BlockSealed { height, state_root, market_root } if height == state.height() => {
             same("state root", state_root, state.state_root())?;
             same("market root", market_root, state.market_root().map_err(SnapshotFault::from)?)

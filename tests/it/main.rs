@@ -17,7 +17,6 @@ mod messages;
 mod path;
 mod planted;
 mod plugins;
-mod plugin;
 mod restart;
 mod sim;
 mod start;

@@ -29,7 +29,16 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
+};
 
 use crate::world::{Declared, DeclaredWork, EVERY, PRICE, VALIDATOR, genesis, send, signer, start, transfer, until};
 
@@ -123,6 +132,14 @@ impl Raw {
             self.reliable.take(&packet).unwrap();
             if let Some(found) = wanted(packet.frame) {
                 return found;
+            }
+        }
+    }
+
+    async fn hear_goodbye(&mut self) -> Code {
+        loop {
+            if let NodeFrame::Goodbye { code, .. } = self.any().await.frame {
+                return code;
             }
         }
     }
@@ -255,6 +272,50 @@ async fn a_plugin_that_does_not_read_holds_a_few_pieces_only() {
     for i in 0..9 {
         assert!(plugin.piece(digest, i * MAX_CHUNK_BYTES as u64, MAX_CHUNK_BYTES as u32).await.is_ok());
     }
+    node.stop().await.unwrap();
+}
+
+fn fragments(bytes: &[u8], size: usize) -> Vec<Message> {
+    let parts: Vec<&[u8]> = bytes.chunks(size).collect();
+    let last = parts.len() - 1;
+    let code = |i| OpCode::Data(if i == 0 { Data::Binary } else { Data::Continue });
+    let frame = |(i, part): (usize, &&[u8])| Message::Frame(Frame::message(part.to_vec(), code(i), i == last));
+    parts.iter().enumerate().map(frame).collect()
+}
+
+/// A message in fragments is one message, and no longer than one; before the
+/// login nobody may send more than a handshake.
+#[tokio::test(flavor = "multi_thread")]
+async fn fragments_are_put_together_and_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = keeper(dir.path()).await;
+    let too_long =
+        |packet: Packet<NodeFrame>| matches!(packet.frame, NodeFrame::Goodbye { code: Code::FrameTooLong, .. });
+    for size in [600, 5_000] {
+        let (socket, _) = tokio_tungstenite::connect_async(node.plugin_url()).await.unwrap();
+        let (reliable, token, genesis_hash) = (Reliable::default(), B256::ZERO, B256::ZERO);
+        let mut stranger = Raw { socket, reliable, token, resumed: false, genesis_hash };
+        for fragment in fragments(&[1; 1_200], size) {
+            stranger.socket.send(fragment).await.unwrap();
+        }
+        assert!(too_long(stranger.any().await), "in pieces of {size}");
+    }
+    let mut plugin = Raw::connect(&node, &signer(9), None).await;
+    for size in [1, 7, 30] {
+        let request = ClientFrame::DataRequest { digest: keccak256(key()), offset: 5, length: 3 };
+        for fragment in fragments(&plugin.reliable.send(request).encode().unwrap(), size) {
+            plugin.socket.send(fragment).await.unwrap();
+        }
+        assert_eq!(plugin.data().await, Ok((5, key().len() as u64, key().slice(5..8))), "in pieces of {size}");
+    }
+    // It may answer before all is sent, and then closes: sending may fail.
+    for fragment in fragments(&vec![1; 600 << 10], 100 << 10) {
+        if plugin.socket.send(fragment).await.is_err() {
+            break;
+        }
+    }
+    let goodbye = plugin.hear_goodbye().await;
+    assert_eq!(goodbye, Code::FrameTooLong);
     node.stop().await.unwrap();
 }
 

@@ -52,6 +52,40 @@ async fn a_restart_has_the_same_state_and_goes_on() {
     one.handle.stop().await;
 }
 
+/// A graceful stop leaves a snapshot of the last block: the next start applies
+/// no event; after a crash it applies those since the last snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graceful_stop_leaves_nothing_to_replay() {
+    use crowdfold::actors::ledger::{Keeping, LedgerCore, TakenUp};
+    let (dir, genesis) = (tempfile::tempdir().unwrap(), genesis());
+    let taken_up = || {
+        let journal = crowdfold_journal::SledJournal::open(&dir.path().join("journal")).unwrap();
+        let keeping = Keeping { dir: dir.path().join("index"), every: crate::world::EVERY };
+        let core = LedgerCore::open_keeping(&genesis, Box::new(journal), keeping).unwrap();
+        (core.taken_up(), core.snapshot().height())
+    };
+    for _ in 0..2 {
+        let node = start(dir.path(), &genesis).await;
+        let begun = node.snapshot().height();
+        send(
+            &node,
+            &transfer(&genesis, 0, node.snapshot().state.account_info(&wallet(0).address()).nonce, 1000, PRICE),
+        )
+        .await;
+        until(&node, "a block", |s| s.height() > begun).await;
+        node.stop().await.unwrap();
+        let (found, height) = taken_up();
+        assert_eq!(found, TakenUp { from: height, replayed: 0 });
+        assert!(height > begun);
+    }
+    let node = start(dir.path(), &genesis).await;
+    let begun = node.snapshot().height();
+    until(&node, "blocks", |s| s.height() > Height(begun.0 + 1)).await;
+    node.abandon().await.unwrap();
+    let (found, height) = taken_up();
+    assert!(found.from < height && found.replayed > 0, "{found:?}");
+}
+
 /// A prover whose node crashes under it finishes its work with the next process.
 #[tokio::test(flavor = "multi_thread")]
 async fn work_in_flight_survives_a_crash_of_the_node() {

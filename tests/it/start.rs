@@ -39,7 +39,7 @@ fn keeping(dir: &Path) -> Keeping {
     Keeping { dir: dir.join("index"), every: NonZeroU64::new(EVERY).unwrap() }
 }
 
-fn open(world: &World, dir: &Path) -> Result<LedgerCore, LedgerError> {
+pub(crate) fn open(world: &World, dir: &Path) -> Result<LedgerCore, LedgerError> {
     let journal = SledJournal::open(&dir.join("journal")).unwrap();
     LedgerCore::open_keeping(world.state.genesis(), Box::new(journal), keeping(dir))
 }
@@ -96,7 +96,7 @@ fn catch_up(world: &World, core: LedgerCore, dir: &Path) -> LedgerCore {
     open(world, dir).unwrap()
 }
 
-fn append(world: &World, mut journal: SledJournal) {
+pub(crate) fn append(world: &World, mut journal: SledJournal) {
     let mut frame = Vec::new();
     for event in &world.log[journal.head().next.0 as usize..] {
         frame.push(encode_event(event).unwrap());
@@ -139,14 +139,14 @@ fn same(a: &Arc<Snapshot>, b: &Arc<Snapshot>) {
     }
 }
 
-fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
+pub(crate) fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.to_string_lossy().ends_with(suffix));
     files.sort();
     files
 }
 
-fn flip(path: &Path, at: usize) {
+pub(crate) fn flip(path: &Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     let at = at % bytes.len();
     bytes[at] ^= 4;

@@ -83,6 +83,11 @@ impl Disk for Failing {
         RealDisk.rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step("hard_link", to)?;
+        RealDisk.hard_link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.step("remove_file", path)?;
         RealDisk.remove_file(path)

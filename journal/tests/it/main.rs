@@ -10,10 +10,12 @@ mod faulty;
 mod following;
 mod hostile;
 mod kill9;
+mod mending_cut;
 mod merkle_file;
 mod merkle_log;
 mod power;
 mod power_cuts;
+mod seals;
 mod store;
 
 use crowdfold_events::{B256, Event, Height, StoredEvent, TaskId, Zkpow, encode_event};

@@ -2,7 +2,8 @@
 //!
 //! The journal works on a real directory. [`PowerDisk`] remembers what each
 //! file held at its last `sync_data` and which names each directory had at its
-//! last `sync_dir`. When the power goes, it makes an image of the directory as
+//! last `sync_dir`, both by inode, so that renaming and linking move names
+//! only. When the power goes, it makes an image of the directory as
 //! a disk might hold it: all that was synced, and of what was not a random
 //! part, by names and by sectors of 512 bytes, one of them torn.
 
@@ -48,13 +49,14 @@ pub(crate) enum Lie {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
     File(u64),
-    Dir,
+    Dir(u64),
 }
 
 struct Durable {
     /// Content by inode; the open file keeps the number from being used again.
     files: HashMap<u64, (File, Vec<u8>)>,
-    names: BTreeMap<PathBuf, BTreeMap<String, Node>>,
+    /// Names of a directory by its inode, in the same way.
+    names: HashMap<u64, (File, BTreeMap<String, Node>)>,
     rng: Rng,
     /// Operations until the power goes.
     left: u64,
@@ -72,7 +74,7 @@ impl PowerDisk {
     /// operations, and what is left of it will be in `image`.
     pub(crate) fn new(root: &Path, image: &Path, left: u64, seed: u64, lie: Option<Lie>) -> Self {
         let durable =
-            Durable { files: HashMap::new(), names: BTreeMap::new(), rng: Rng(seed), left, image: Some(image.into()) };
+            Durable { files: HashMap::new(), names: HashMap::new(), rng: Rng(seed), left, image: Some(image.into()) };
         let disk = Self { root: root.to_owned(), lie, durable: Mutex::new(durable) };
         disk.durable.lock().unwrap().load(root);
         disk
@@ -117,39 +119,66 @@ fn nodes(dir: &Path) -> BTreeMap<String, Node> {
     entries
         .filter_map(|entry| {
             let found = entry.metadata().ok()?;
-            let node = if found.is_dir() { Node::Dir } else { Node::File(found.ino()) };
+            let node = if found.is_dir() { Node::Dir(found.ino()) } else { Node::File(found.ino()) };
             Some((entry.file_name().into_string().unwrap(), node))
         })
         .collect()
 }
 
+/// Where every file and directory below `dir` is now.
+fn places(dir: &Path, found: &mut HashMap<u64, PathBuf>) {
+    for (name, node) in nodes(dir) {
+        let path = dir.join(name);
+        if let Node::Dir(inode) = node {
+            places(&path, found);
+            found.insert(inode, path);
+        } else if let Node::File(inode) = node {
+            found.insert(inode, path);
+        }
+    }
+}
+
 impl Durable {
     fn load(&mut self, dir: &Path) {
-        let nodes = nodes(dir);
-        for (name, node) in &nodes {
+        self.keep_names(dir);
+        for (name, node) in nodes(dir) {
             let path = dir.join(name);
             match node {
-                Node::Dir => self.load(&path),
+                Node::Dir(_) => self.load(&path),
                 Node::File(inode) => {
-                    self.files.insert(*inode, (File::open(&path).unwrap(), fs::read(&path).unwrap()));
+                    self.files.insert(inode, (File::open(&path).unwrap(), fs::read(&path).unwrap()));
                 }
             }
         }
-        self.names.insert(dir.to_owned(), nodes);
     }
 
-    fn make(&mut self, from: &Path, to: &Path) {
+    fn keep_names(&mut self, dir: &Path) {
+        let handle = File::open(dir).unwrap();
+        let inode = handle.metadata().unwrap().ino();
+        self.names.insert(inode, (handle, nodes(dir)));
+    }
+
+    fn make(&mut self, root: &Path, image: &Path) {
+        let mut places = HashMap::new();
+        self::places(root, &mut places);
+        let inode = fs::metadata(root).unwrap().ino();
+        places.insert(inode, root.to_owned());
+        self.make_dir(inode, &places, image);
+    }
+
+    fn make_dir(&mut self, inode: u64, places: &HashMap<u64, PathBuf>, to: &Path) {
         fs::create_dir_all(to).unwrap();
-        let (old, new) = (self.names.get(from).cloned().unwrap_or_default(), nodes(from));
+        let old = self.names.get(&inode).map(|(_, names)| names.clone()).unwrap_or_default();
+        let new = places.get(&inode).map(|path| nodes(path)).unwrap_or_default();
         let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for name in names {
             let (old, new) = (old.get(name), new.get(name));
             let node = if old == new || self.rng.below(2) == 0 { new } else { old };
             match node {
                 None => {}
-                Some(Node::Dir) => self.make(&from.join(name), &to.join(name)),
+                Some(Node::Dir(inode)) => self.make_dir(*inode, places, &to.join(name)),
                 Some(Node::File(inode)) => {
-                    let current = if new == node { fs::read(from.join(name)).ok() } else { None };
+                    let current = places.get(inode).and_then(|path| fs::read(path).ok());
                     let content = self.content(*inode, current);
                     fs::write(to.join(name), content).unwrap();
                 }
@@ -229,7 +258,7 @@ impl Disk for PowerDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.step()?;
         if !self.lies(path) {
-            self.durable.lock().unwrap().names.insert(path.to_owned(), nodes(path));
+            self.durable.lock().unwrap().keep_names(path);
         }
         Ok(())
     }
@@ -237,6 +266,11 @@ impl Disk for PowerDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
         RealDisk.rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
+        RealDisk.hard_link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

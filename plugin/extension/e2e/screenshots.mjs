@@ -1,6 +1,6 @@
 // Takes pictures of popup and options in each state, light and dark, with the mock engine.
 // Usage: node e2e/screenshots.mjs [--png DIR] [ONLY…]
-// Without --png: WebP into docs/screenshots. ONLY: names of shots.
+// Without --png: WebP into docs/screenshots. ONLY: names of shots. The pictures named real-… are of screenshots-real.mjs.
 import { chromium } from "playwright-core";
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -88,10 +88,10 @@ const SHOTS = {
     await page.getByTestId("save").click();
     await page.getByLabel("Threads").fill("99");
     await page.getByLabel("Threads").blur();
-    await page.getByRole("button", { name: "Delete the wallet" }).click();
+    await page.getByRole("button", { name: "Delete wallet…" }).click();
   } }),
   "options-export": options("data-limit", { act: async (page) => {
-    await page.getByRole("button", { name: "Export the key" }).click();
+    await page.getByRole("button", { name: "Export key" }).click();
     await fill(page, "export-passphrase", "seven copper kettles sing");
     await page.getByRole("button", { name: "Show the key" }).click();
     await page.getByTestId("secret-value").waitFor();
@@ -106,7 +106,7 @@ const browser = await chromium.launch({
 });
 await mkdir(out, { recursive: true });
 if (args.length === 0 && png === null) {
-  for (const name of await readdir(out)) if (name.endsWith(".webp")) await rm(join(out, name));
+  for (const name of await readdir(out)) if (name.endsWith(".webp") && !name.startsWith("real-")) await rm(join(out, name));
 }
 for (const scheme of ["light", "dark"]) {
   const context = await browser.newContext({ colorScheme: scheme, locale: "en-GB", timezoneId: "UTC", deviceScaleFactor: 1.5, reducedMotion: "reduce" });
@@ -124,7 +124,7 @@ for (const scheme of ["light", "dark"]) {
     // A picture of the whole page has no use for bars that stick to its edges.
     if (shot.whole) await page.setViewportSize({ width: shot.size.width, height: await page.evaluate(() => Math.ceil(document.documentElement.scrollHeight)) });
     await page.waitForTimeout(60);
-    await save(context, page, `${name}-${scheme}`);
+    await save(context, page, shot.size, `${name}-${scheme}`);
     await page.close();
   }
   await context.close();
@@ -132,10 +132,15 @@ for (const scheme of ["light", "dark"]) {
 await browser.close();
 server.close();
 
-async function save(context, page, name) {
+async function save(context, page, size, name) {
   if (png !== null) return void (await page.screenshot({ path: join(out, `${name}.png`) }));
   const session = await context.newCDPSession(page);
-  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 80 });
+  const { data } = await session.send("Page.captureScreenshot", {
+    format: "webp",
+    quality: 60,
+    // The options page is large; it need not be as sharp.
+    clip: { x: 0, y: await page.evaluate(() => scrollY), ...page.viewportSize(), scale: size === PAGE ? 0.7 : 1 },
+  });
   await writeFile(join(out, `${name}.webp`), Buffer.from(data, "base64"));
 }
 

@@ -35,7 +35,6 @@ export interface BrowserLike {
     getContexts(filter: { contextTypes: "OFFSCREEN_DOCUMENT"[] }): Promise<unknown[]>;
     sendMessage(message: ToEngine): Promise<unknown>;
     onMessage: Listen<[message: unknown, sender: Sender, answer: (value: unknown) => void], boolean | undefined>;
-    onConnect: Listen<[port: unknown]>;
     onStartup: Listen<[]>;
     onInstalled: Listen<[details: unknown]>;
   };
@@ -78,8 +77,8 @@ export class Background {
     const { runtime, alarms, idle } = this.browser;
     runtime.onStartup.addListener(() => void this.revive());
     runtime.onInstalled.addListener(() => void this.revive());
-    // A popup that connects wakes this worker: the engine it looks for must exist.
-    runtime.onConnect.addListener(() => void this.ensureDocument());
+    // Ports are the engine's alone: an end of them here would hide from a popup that the engine is gone. The popup
+    // asks to wake it instead.
     alarms.onAlarm.addListener(({ name }) => {
       if (name === ALARM) void this.revive();
     });

@@ -4,6 +4,8 @@ import { dayOf, type Happening, reduce, type HistoryEvent } from "./history";
 import type { Account } from "./messages";
 import type { News } from "./news";
 import type { Saved } from "./saved";
+import { amount } from "./ui/format";
+import { PENALTY } from "./ui/words";
 import type { CoreAccount, CoreEvent, Notice } from "./wasm";
 
 /** Rewards within this time are told together, in milliseconds. */
@@ -91,29 +93,17 @@ export class Books {
 
   #tell(happening: Happening, at_ms: number): void {
     if (happening.type === "penalised") {
-      const why = happening.reason === "timed-out" ? "its proof did not arrive in time" : "it was handed back";
-      const message = `${formatAmount(happening.amount)} ZKPoW for task ${happening.task}: ${why}.`;
+      const message = `${amount(happening.amount).text} ZKPoW for task ${happening.task}. ${PENALTY[happening.reason]}`;
       return this.onNews({ kind: "penalties", title: "Penalty", message });
     }
     if (happening.type !== "rewarded") return;
     this.#untoldRewards += BigInt(happening.amount);
     if (at_ms < this.#rewardsToldMs + REWARD_NEWS_MS) return;
-    const message = `${formatAmount(this.#untoldRewards.toString())} ZKPoW earned.`;
+    const message = `${amount(this.#untoldRewards).text} ZKPoW earned.`;
     this.#untoldRewards = 0n;
     this.#rewardsToldMs = at_ms;
     this.onNews({ kind: "rewards", title: "Proof accepted", message });
   }
-}
-
-/** An amount in ZKPoW with at most four decimals, rounded towards zero. */
-export function formatAmount(amount: string): string {
-  const value = BigInt(amount);
-  const size = value < 0n ? -value : value;
-  const whole = size / 10n ** 18n;
-  const part = String((size / 10n ** 14n) % 10_000n)
-    .padStart(4, "0")
-    .replace(/0+$/, "");
-  return `${value < 0n ? "−" : ""}${whole}${part === "" ? "" : `.${part}`}`;
 }
 
 function happeningOf(notice: Notice): Happening | null {

@@ -7,8 +7,8 @@
 
 import { Books } from "./books";
 import type { Clock } from "./clock";
+import { coreConfig } from "./core-config";
 import { Commands } from "./commands";
-import { dayOf } from "./history";
 import { fromHex, toHex } from "./hex";
 import { KeySource } from "./key-source";
 import type { SocketLike, Timers } from "./link";
@@ -20,6 +20,7 @@ import { ProverClient, type WorkerLike } from "./prover";
 import { Saved } from "./saved";
 import { PROOF_AGE_MS_MAX, Session } from "./session";
 import type { Store } from "./store";
+import { TrafficMeter } from "./traffic";
 import { TroubleError } from "./trouble";
 import { connectionState, type Known, makeView, Throttle } from "./view";
 import type { CoreEvent, Door, Outcome } from "./wasm";
@@ -35,8 +36,6 @@ const UNLOAD_MS = 120_000;
 const AGAIN_MS = 30_000;
 /** Time for leaving in peace, before everything is handed back. */
 const LEAVE_MS = 180_000;
-/** Time between two writes of the day's bytes. */
-const TRAFFIC_MS = 30_000;
 
 /** Numbers of refusals, see the protocol's codes. */
 const VERSION_UNSUPPORTED = 100;
@@ -63,6 +62,7 @@ export class Engine {
   readonly #books: Books;
   readonly #keys: KeySource;
   readonly #news: Newsroom;
+  readonly #traffic: TrafficMeter;
   readonly #throttle: Throttle;
   readonly saved: Saved;
   isLoaded = false;
@@ -80,7 +80,6 @@ export class Engine {
   #isFaulty = false;
   #progress: Known["progress"] = null;
   #workedAtMs = 0;
-  #trafficAtMs = 0;
   #watchers = 0;
   #badge = "";
 
@@ -92,6 +91,7 @@ export class Engine {
     const storeTrouble = (error: unknown): void => this.#news.fail(error, "storage-corrupt");
     this.#news = new Newsroom(allowed, wall, options.tellServiceWorker, () => this.#changed());
     this.saved = new Saved(store, hardwareThreads, wall, storeTrouble);
+    this.#traffic = new TrafficMeter(this.saved, wall);
     this.#books = new Books(this.saved, wall, (news) => this.#news.tell(news));
     this.#keys = new KeySource({
       door: options.door,
@@ -230,7 +230,7 @@ export class Engine {
     if (!this.isLoaded) return;
     const { clock } = this.#options;
     const now = clock.now();
-    this.#saveTraffic(now);
+    this.#traffic.save(now);
     this.#verdict = this.#judge();
     const mayWork = this.#verdict.work && (this.#prover.state === "ready" || this.#keys.isKept);
     const session = this.#session;
@@ -246,16 +246,13 @@ export class Engine {
   }
 
   #judge(): Verdict {
-    const { clock } = this.#options;
-    const wall = new Date(clock.wall());
-    const { settings, traffic } = this.saved;
-    return judge(settings, {
+    return judge(this.saved.settings, {
       wallet: this.saved.wallet === null ? "none" : this.#key === null ? "locked" : "unlocked",
       paused: this.saved.isPaused,
-      hour: wall.getHours(),
+      hour: new Date(this.#options.clock.wall()).getHours(),
       onBattery: this.#onBattery,
       idle: this.#idle,
-      bytesToday: traffic.day === dayOf(wall) ? traffic.bytes : 0,
+      bytesToday: this.#traffic.today,
       outOfMemory: this.#isOutOfMemory,
       fault: this.#isFaulty,
     });
@@ -265,28 +262,14 @@ export class Engine {
     const key = this.#key;
     if (key === null) return;
     const { door, store, clock, timers, dial, agent, crypto } = this.#options;
-    const { settings, pin, speed } = this.saved;
-    const nodes = settings.nodes.map((_, i, all) => all[(i + this.#firstNode) % all.length] ?? "");
-    const known = pin?.genesis_hash === settings.chain ? pin : null;
-    const { params_digest = null, chain_id = null } = known ?? {};
-    const [seed = 1n] = crypto.getRandomValues(new BigUint64Array(1));
-    const config = {
-      agent,
-      lanes: 1,
-      expected: settings.chain === null ? null : { genesis_hash: settings.chain, params_digest, chain_id },
-      // With fewer threads than it was measured it is slower; with more it may be no faster.
-      ms_per_segment:
-        speed === null ? null : Math.ceil(speed.ms_per_segment * Math.max(1, speed.threads / settings.threads)),
-      seed: seed.toString(),
-      registers: true,
-    };
+    const nodes = this.saved.settings.nodes.map((_, i, all) => all[(i + this.#firstNode) % all.length] ?? "");
     try {
       this.#session = new Session(
         {
           door,
           secret: key.secret,
           address: key.address,
-          config,
+          config: coreConfig(this.saved, agent, crypto),
           nodes,
           clock,
           timers,
@@ -294,7 +277,7 @@ export class Engine {
           store,
           prover: this.#prover,
           onEvent: (event) => this.#hear(event),
-          onBytes: (bytes) => this.#count(bytes),
+          onBytes: (bytes) => this.#traffic.count(bytes),
           onFault: (detail) => this.#news.fail(new TroubleError("node-fault", detail), "node-fault"),
           onStoreTrouble: (error) => this.#news.fail(error, "storage-corrupt"),
           onChange: () => this.#changed(),
@@ -457,18 +440,6 @@ export class Engine {
     // A session knows its nodes and its chain from its beginning on.
     if (isOther && this.#session !== null) this.#leave(this.#session, this.#options.clock.now());
     this.#retry();
-  }
-
-  #count(bytes: number): void {
-    const day = dayOf(new Date(this.#options.clock.wall()));
-    const { traffic } = this.saved;
-    this.saved.traffic = { day, bytes: (traffic.day === day ? traffic.bytes : 0) + bytes };
-  }
-
-  #saveTraffic(now: number): void {
-    if (now < this.#trafficAtMs + TRAFFIC_MS) return;
-    this.#trafficAtMs = now;
-    this.saved.setTraffic(this.saved.traffic);
   }
 
   #changed(): void {

@@ -2,6 +2,7 @@
 
 import type { Settings, ToServiceWorker, Trouble } from "./messages";
 import { troubleOf } from "./trouble";
+import { TROUBLE } from "./ui/words";
 
 /** Something to tell outside of the popup. */
 export interface News {
@@ -29,7 +30,8 @@ export class Newsroom {
     const trouble = troubleOf(error, otherwise, this.wallMs());
     const isNew = this.trouble?.code !== trouble.code;
     this.trouble = trouble;
-    if (isNew) this.tell({ kind: "trouble", title: "Crowdfold needs a look", message: trouble.detail });
+    const { title, text } = TROUBLE[trouble.code];
+    if (isNew) this.tell({ kind: "trouble", title, message: text });
     this.onChange();
   }
 

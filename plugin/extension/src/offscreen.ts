@@ -16,6 +16,8 @@ import { type Door, importDoor, wasmUrl } from "./wasm";
 
 /** Memory for the state machine's own instance, in megabytes: it holds a key while that is fetched, and proofs. */
 const CORE_MEMORY_MB = 512;
+/** Time after which an engine that could not be had is tried again. */
+const AGAIN_MS = 60_000;
 
 interface BatteryLike extends EventTarget {
   readonly charging: boolean;
@@ -130,6 +132,8 @@ function fail(error: unknown): void {
     wall_ms: wallMs(),
   });
   ports.publish(failed);
+  // What failed may have been want of memory: it may be there later.
+  setTimeout(() => location.reload(), AGAIN_MS);
 }
 
 // Listeners first: whoever asks while the module loads waits for its answer instead of finding nobody.

@@ -60,7 +60,7 @@ export class Ports {
       const secret = await this.options.command(request.command);
       this.#post(port, secret === undefined ? { type: "reply", id, ok: true } : { type: "reply", id, ok: true, secret });
     } catch (error) {
-      const trouble = troubleOf(error, "bad-settings", this.options.wallMs());
+      const trouble = troubleOf(error, "prover-failed", this.options.wallMs());
       this.#post(port, { type: "reply", id, ok: false, trouble });
     }
   }

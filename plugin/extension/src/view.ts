@@ -111,10 +111,18 @@ function runningOf(known: Known): Running | null {
   if (job === undefined) return null;
   const isProving = job === proving && job.stage === "running" && progress !== null;
   const stage = isProving ? stageOf(progress.stage) : (afterProof(job) ?? "done");
-  const { task, attempt, kind, left_ms, deadline_ms, bounty } = job;
+  const { task, attempt, kind, deadline_ms, bounty } = job;
   const permille = isProving ? progress.permille : 1000;
   const started_ms = isProving ? progress.started_ms : known.wall_ms - job.stage_ms;
+  const left_ms = isProving ? leftOf(job, known, started_ms) : job.left_ms;
   return { task, attempt, kind, bounty, stage, permille, started_ms, left_ms, deadline_ms };
+}
+
+/** Half way through its stages a proof has more than half of its time before it: what earlier proofs took says more. */
+function leftOf(job: CoreJob, known: Known, started_ms: number): number | null {
+  const perSegment = known.core?.ms_per_segment ?? null;
+  if (perSegment === null || job.left_ms === null) return job.left_ms;
+  return Math.max(job.left_ms, perSegment * job.segments - (known.wall_ms - started_ms));
 }
 
 /** The view's stage of a job whose proof is made. */

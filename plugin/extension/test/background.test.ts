@@ -117,12 +117,11 @@ test("a document that cannot be made is an error", async () => {
   await assert.rejects(background.ensureDocument());
 });
 
-test("start of browser, installation, alarm and a popup revive the engine", async () => {
+test("start of browser, installation and alarm revive the engine", async () => {
   for (const [event, argument] of [
     ["startup", undefined],
     ["installed", {}],
     ["alarm", { name: "revive" }],
-    ["connect", {}],
   ] as const) {
     const { state, background, emit } = world();
     background.listen();
@@ -131,6 +130,14 @@ test("start of browser, installation, alarm and a popup revive the engine", asyn
     await settle();
     assert.equal(state.documents, 1, event);
   }
+});
+
+test("a popup wakes the engine, and its port is left to the engine", async () => {
+  const { state, background, ask, emit } = world();
+  background.listen();
+  assert.equal(await ask({ to: "service-worker", type: "wake" }, { id: ID, url: `${ROOT}popup.html` }), true);
+  assert.equal(state.documents, 1);
+  assert.deepEqual(emit("connect", {}), []);
 });
 
 test("the alarm is set once", async () => {

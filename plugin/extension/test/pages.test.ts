@@ -193,6 +193,22 @@ test("when the engine goes away it says so, and comes back by itself", { skip },
   });
 });
 
+test("it paints what it remembers, and says when that may no longer be true", { skip }, async () => {
+  await open("popup.html?state=starting&remembered=proving", async (page) => {
+    assert.match(await page.getByTestId("balance").textContent() ?? "", /1\.2843/);
+    await page.getByRole("heading", { name: "Starting" }).waitFor();
+    assert.match(await page.getByTestId("balance").textContent() ?? "", /1\.2843/);
+    await page.getByTestId("pause").click();
+    await page.getByText("The prover is still starting").waitFor();
+  });
+});
+
+test("it remembers what it is told", { skip }, async () => {
+  await open("popup.html?state=paused", async (page) => {
+    await page.waitForFunction(() => (globalThis as unknown as { mock: { session: Record<string, View> } }).mock.session["last-view"]?.paused === true);
+  });
+});
+
 test("a focused control and an open job survive new views", { skip }, async () => {
   await open("popup.html?state=proving", async (page) => {
     const job = page.locator("[data-task='1198'] summary");

@@ -88,6 +88,17 @@ test("what goes wrong is answered with its code", async () => {
   ]);
 });
 
+test("what is nobody's fault but ours is not called the settings'", async () => {
+  const { ports } = world(async () => Promise.reject(new TypeError("bug")));
+  const port = new FakePort();
+  ports.accept(port);
+  port.send({ id: 1, command: { type: "pause" } });
+  await settle();
+  assert.deepEqual(port.posted, [
+    { type: "reply", id: 1, ok: false, trouble: { code: "prover-failed", detail: "bug", at_ms: 5 } },
+  ]);
+});
+
 test("a web page, another extension, another port: nobody answers and nothing is done", async () => {
   const { ports, commands, seen } = world();
   const strangers = [

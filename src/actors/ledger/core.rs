@@ -9,7 +9,7 @@ use crowdfold_kernel::{BlockFault, Dropped, Kernel, Outcome, ProofOracle, Propos
 
 use super::{
     saving::{Keeping, Save, Saver},
-    start,
+    start::{self, TakenUp},
 };
 use crate::{
     history::HistoryError,
@@ -102,6 +102,7 @@ pub struct LedgerCore {
     /// Executed and undecided, by header hash; all are children of the last block.
     overlays: BTreeMap<B256, Outcome>,
     saver: Option<Saver>,
+    taken_up: TakenUp,
 }
 
 impl LedgerCore {
@@ -138,15 +139,21 @@ impl LedgerCore {
             let stored = opening.iter().map(encode_event).collect::<Result<Vec<_>, _>>()?;
             journal.append(&[Frame::new(stored)?], EventSeq(0))?;
         }
-        let (snapshot, saved) = start::chain(state, journal.as_ref(), keeping.as_ref())?;
-        let saver = keeping.map(|keeping| Saver::new(keeping.every, saved));
-        Ok(Self { journal, snapshot: Arc::new(snapshot), overlays: BTreeMap::new(), saver })
+        let (snapshot, taken_up) = start::chain(state, journal.as_ref(), keeping.as_ref())?;
+        let saver = keeping.map(|keeping| Saver::new(keeping.every, taken_up.from));
+        Ok(Self { journal, snapshot: Arc::new(snapshot), overlays: BTreeMap::new(), saver, taken_up })
     }
 
     /// The chain after its last block.
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// How it was taken up from its journal.
+    #[must_use]
+    pub fn taken_up(&self) -> TakenUp {
+        self.taken_up
     }
 
     /// Up to `limit` events of the journal from number `from` on.
@@ -192,7 +199,8 @@ impl LedgerCore {
             let what = "event chain's head";
             return Err(LedgerError::Replay { height: snapshot.height(), what, expected: head.hash, found });
         }
-        Ok(Self { journal, snapshot, overlays: BTreeMap::new(), saver: None })
+        let taken_up = TakenUp { from: snapshot.height(), replayed: 0 };
+        Ok(Self { journal, snapshot, overlays: BTreeMap::new(), saver: None, taken_up })
     }
 
     /// Takes what executing a block on the last one gave elsewhere in this process.
@@ -257,9 +265,11 @@ impl LedgerCore {
     }
 
     /// A snapshot to be written now, however few blocks have passed; `None`
-    /// while one is being written, or for a ledger that keeps none.
+    /// when the last block has one, while one is being written, and for a
+    /// ledger that keeps none.
     pub fn save(&mut self) -> Option<Save> {
-        let saver = self.saver.as_mut().filter(|saver| !saver.is_running())?;
+        let height = self.snapshot.height();
+        let saver = self.saver.as_mut().filter(|saver| !saver.is_running() && !saver.has(height))?;
         Some(saver.begin(self.snapshot.clone(), self.journal.snapshot_writer().ok()))
     }
 

@@ -22,15 +22,16 @@ mod start;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use crowdfold_events::{B256, Block};
+use crowdfold_events::{B256, Block, Height};
 use crowdfold_kernel::{BlockFault, ProofOracle, ProposalInput};
 use tokio::sync::{broadcast, watch};
 
 pub use self::{
     core::{LedgerCore, LedgerError, Proposed},
     saving::{Keeping, Save},
+    start::TakenUp,
 };
-use crate::node::{Committed, NodeEvent, Snapshot};
+use crate::node::{Committed, NodeEvent, SavedFault, Snapshot};
 
 /// Why there is no proposal.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +69,8 @@ pub struct CommittedBlock(pub Arc<Committed>);
 #[rtype(result = "Arc<Snapshot>")]
 pub struct Subscribe(pub Recipient<CommittedBlock>);
 
-/// Closes the journal. Nothing is committed afterwards.
+/// Writes a snapshot, so that the next start has nothing to replay, and closes
+/// the journal. Nothing is committed from now on.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Close;
@@ -97,19 +99,28 @@ impl Ledger {
     /// Begins a snapshot if one is due.
     fn save(&mut self, ctx: &mut Context<Self>) {
         let Some(save) = self.core.as_mut().and_then(LedgerCore::due) else { return };
-        let begun = std::time::Instant::now();
-        let running = tokio::task::spawn_blocking(move || save.run());
-        ctx.spawn(running.into_actor(self).map(move |saved, actor, _| {
-            let Some(core) = &mut actor.core else { return };
-            match saved.map(|save| core.saved(save)) {
-                Ok(Ok(height)) => {
-                    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    tracing::info!(%height, ms, "a snapshot is written");
-                }
-                Ok(Err(fault)) => tracing::error!(%fault, "no snapshot is written; the next start takes longer"),
-                Err(fault) => tracing::error!(%fault, "the thread that writes snapshots is lost"),
+        let running = written(save);
+        ctx.spawn(running.into_actor(self).map(|(saved, ms), actor, _| {
+            if let (Some(core), Some(save)) = (&mut actor.core, saved) {
+                tell(core.saved(save), ms);
             }
         }));
+    }
+}
+
+/// Writes a snapshot on a blocking thread; how long it took, in milliseconds.
+/// `None` when the thread is lost.
+async fn written(save: Save) -> (Option<Save>, u64) {
+    let begun = std::time::Instant::now();
+    let saved = tokio::task::spawn_blocking(move || save.run()).await;
+    let saved = saved.inspect_err(|fault| tracing::error!(%fault, "the thread that writes snapshots is lost")).ok();
+    (saved, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+fn tell(saved: Result<Height, SavedFault>, ms: u64) {
+    match saved {
+        Ok(height) => tracing::info!(%height, ms, "a snapshot is written"),
+        Err(fault) => tracing::error!(%fault, "no snapshot is written; the next start takes longer"),
     }
 }
 
@@ -182,11 +193,18 @@ impl Handler<Subscribe> for Ledger {
 }
 
 impl Handler<Close> for Ledger {
-    type Result = ();
+    type Result = ResponseActFuture<Self, ()>;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.core = None;
+    fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
         self.subscribers.clear();
-        ctx.stop();
+        let core = self.core.take();
+        let closing = async move {
+            let Some(mut core) = core else { return };
+            let Some(save) = core.save() else { return };
+            if let (Some(save), ms) = written(save).await {
+                tell(core.saved(save), ms);
+            }
+        };
+        Box::pin(closing.into_actor(self).map(|(), _, ctx| ctx.stop()))
     }
 }

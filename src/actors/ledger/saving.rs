@@ -45,6 +45,11 @@ impl Saver {
         !self.is_running && height.0.saturating_sub(self.last.0) >= self.every.get()
     }
 
+    /// Whether the last one is of this block, or was to be.
+    pub(super) fn has(&self, height: Height) -> bool {
+        self.last == height
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.is_running
     }

@@ -19,26 +19,35 @@ use crate::{
     node::{SavedFault, Snapshot},
 };
 
-/// The chain after the journal's last event, and the block of the snapshot
-/// that it was taken up from. `genesis` is the state after the genesis event.
+/// How a chain was taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenUp {
+    /// The block of the snapshot; 0 when all was replayed from the genesis.
+    pub from: Height,
+    /// Events that were read from the journal and applied.
+    pub replayed: u64,
+}
+
+/// The chain after the journal's last event, and how it was taken up.
+/// `genesis` is the state after the genesis event.
 pub(super) fn chain(
     genesis: State,
     journal: &dyn JournalStore,
     keeping: Option<&Keeping>,
-) -> Result<(Snapshot, Height), LedgerError> {
+) -> Result<(Snapshot, TakenUp), LedgerError> {
+    let whole = TakenUp { from: Height(0), replayed: journal.head().next.0 };
     let Some(keeping) = keeping else {
         let snapshot = Replay::after(Snapshot::genesis(genesis), u64::MAX).run(journal)?;
-        return Ok((snapshot, Height(0)));
+        return Ok((snapshot, whole));
     };
     let past = Arc::new(Past::of(journal)?);
     let mut at_most = journal.head().next;
     while let Some(stored) = journal.snapshot(at_most)? {
         let at = stored.meta.head.next;
         match from_snapshot(&genesis, journal, keeping, &past, &stored) {
-            Ok((snapshot, height)) => {
+            Ok((snapshot, from)) => {
                 let replayed = snapshot.event_count() - at.0;
-                tracing::info!(%height, events = %at, replayed, "the chain is taken up from a snapshot");
-                return Ok((snapshot, height));
+                return Ok((snapshot, TakenUp { from, replayed }));
             }
             Err(fault) => tracing::warn!(%fault, events = %at, "a snapshot is passed over"),
         }
@@ -55,7 +64,7 @@ pub(super) fn chain(
     let history = History::open(&keeping.dir, genesis.genesis_hash(), Height(0), past)?;
     let mut snapshot = Snapshot::genesis(genesis);
     snapshot.index = snapshot.index.over(history, EventSeq(1));
-    Ok((Replay::after(snapshot, keeping.every.get()).run(journal)?, Height(0)))
+    Ok((Replay::after(snapshot, keeping.every.get()).run(journal)?, whole))
 }
 
 /// Why a snapshot is passed over.

@@ -2,7 +2,8 @@
 //!
 //! Before the login a connection is this task and a nonce; afterwards it only
 //! carries bytes between the socket and its session. It reads the next frame
-//! when the session has taken the last one, so a fast sender waits.
+//! when the session has taken the last one, so a fast sender waits, and it holds
+//! at most one message of one peer.
 //!
 //! Every piece of data is followed by a ping that nobody can guess: its pong
 //! shows that the peer has read so far ([`Unread`]). What the socket's buffers
@@ -18,11 +19,14 @@ use std::{
 };
 
 use actix::Addr;
-use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, ProtocolError, Session};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{self, BytesMut},
+};
+use actix_ws::{Item, Message, MessageStream, ProtocolError, Session};
 use crowdfold_events::{
     Address, B256,
-    wire::{Code, MAX_FRAME_BYTES, Resume},
+    wire::{Code, MAX_HANDSHAKE_BYTES, Resume},
 };
 use rand::RngCore;
 use tokio::{sync::mpsc, time};
@@ -96,33 +100,71 @@ async fn connect(
         return Ok(HttpResponse::Forbidden().body("this origin may not connect as a plugin\n"));
     }
     let (response, session, stream) = actix_ws::handle(&request, body)?;
-    let stream =
-        stream.max_frame_size(MAX_FRAME_BYTES).aggregate_continuations().max_continuation_size(MAX_FRAME_BYTES);
-    actix_web::rt::spawn(serve(endpoint.get_ref().clone(), Socket { session, stream }));
+    actix_web::rt::spawn(serve(endpoint.get_ref().clone(), Socket::new(session, stream)));
     Ok(response)
 }
 
+/// A socket whose messages are at most `limit` bytes: as many are held for a
+/// message that is not whole yet, in however many fragments it comes.
 struct Socket {
     session: Session,
-    stream: AggregatedMessageStream,
+    stream: MessageStream,
+    limit: usize,
+    /// The beginning of a message in fragments.
+    partial: BytesMut,
 }
 
 impl Socket {
-    /// The next thing that matters; answers pings itself.
+    /// Before the login, a stranger is listened to no longer than a handshake is.
+    fn new(session: Session, stream: MessageStream) -> Self {
+        let (limit, partial) = (MAX_HANDSHAKE_BYTES, BytesMut::new());
+        Self { session, stream: stream.max_frame_size(limit), limit, partial }
+    }
+
+    /// After the login.
+    fn with_limit(self, limit: usize) -> Self {
+        Self { stream: self.stream.max_frame_size(limit), limit, ..self }
+    }
+
+    /// The next thing that matters; answers pings itself. What was heard of a
+    /// message stays when this is dropped.
     async fn hear(&mut self) -> Heard {
         loop {
             return match self.stream.recv().await {
-                Some(Ok(AggregatedMessage::Binary(bytes))) => Heard::Frame(bytes),
-                Some(Ok(AggregatedMessage::Text(_))) => Heard::NotBinary,
-                Some(Ok(AggregatedMessage::Pong(data))) => Heard::Pong(data),
-                Some(Ok(AggregatedMessage::Ping(data))) => match self.session.pong(&data).await {
+                Some(Ok(Message::Binary(bytes))) => Heard::Frame(bytes),
+                Some(Ok(Message::Continuation(Item::FirstBinary(bytes) | Item::Continue(bytes)))) => {
+                    if !self.grow(&bytes) {
+                        return Heard::TooLong;
+                    }
+                    continue;
+                }
+                Some(Ok(Message::Continuation(Item::Last(bytes)))) => {
+                    if self.grow(&bytes) {
+                        Heard::Frame(self.partial.split().freeze())
+                    } else {
+                        Heard::TooLong
+                    }
+                }
+                Some(Ok(Message::Text(_) | Message::Continuation(Item::FirstText(_)))) => Heard::NotBinary,
+                Some(Ok(Message::Pong(data))) => Heard::Pong(data),
+                Some(Ok(Message::Ping(data))) => match self.session.pong(&data).await {
                     Ok(()) => continue,
                     Err(_) => Heard::Gone,
                 },
+                Some(Ok(Message::Nop)) => continue,
                 Some(Err(ProtocolError::Overflow)) => Heard::TooLong,
-                Some(Ok(AggregatedMessage::Close(_)) | Err(_)) | None => Heard::Gone,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => Heard::Gone,
             };
         }
+    }
+
+    /// Takes a fragment, unless the message gets too long with it.
+    fn grow(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.partial.len() + bytes.len() <= self.limit;
+        if fits {
+            self.partial.extend_from_slice(bytes);
+        }
+        fits
     }
 }
 
@@ -140,10 +182,13 @@ async fn serve(endpoint: Endpoint, mut socket: Socket) {
         }
     };
     let refused = match login {
-        Ok((plugin, resume)) => match carry(&endpoint, &mut socket, plugin, resume).await {
-            Ok(()) => None,
-            Err(code) => Some(core.refuse(code)),
-        },
+        Ok((plugin, resume)) => {
+            socket = socket.with_limit(endpoint.config.limits.max_frame_bytes as usize);
+            match carry(&endpoint, &mut socket, plugin, resume).await {
+                Ok(()) => None,
+                Err(code) => Some(core.refuse(code)),
+            }
+        }
         Err(refused) => refused,
     };
     if let Some(LoginStep::Refuse(code, bytes)) = refused {

@@ -17,6 +17,7 @@
 //! tasks. A transfer's value and fee are what the user sent.
 
 mod amounts;
+mod opened;
 mod post;
 
 use std::collections::BTreeMap;

@@ -78,6 +78,18 @@ impl<'a> ChainCheck<'a> {
         })
     }
 
+    /// Every event before this is bound by a good commit.
+    #[must_use]
+    pub fn bound(&self) -> Head {
+        self.bound
+    }
+
+    /// The last block checked.
+    #[must_use]
+    pub fn height(&self) -> Option<Height> {
+        self.last.map(|last| last.height)
+    }
+
     /// The next frame is not the one after the last: what is between cannot be read.
     pub fn gap(&mut self) {
         self.last = None;

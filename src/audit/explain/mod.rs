@@ -12,10 +12,11 @@ use std::collections::BTreeSet;
 
 use crowdfold_config::Genesis;
 use crowdfold_events::{Address, B256, BatchIndex, Event, EventSeq, Height, ItemIndex, TaskId, event::TaskKind};
+use crowdfold_kernel::State;
 use serde::Serialize;
 
 use super::{
-    Books, Standing,
+    Base, Books, Standing,
     books::Account,
     replay::{Decoded, ReplayError},
     source::Stored,
@@ -87,22 +88,43 @@ pub fn explain(
     events: impl Iterator<Item = Stored>,
     progress: &mut dyn FnMut(EventSeq),
 ) -> Result<Story, ReplayError> {
+    explain_from(&Base::genesis(genesis)?, subject, events, progress)
+}
+
+/// As [`explain`], from a snapshot on, the events from there on being given:
+/// what came before is no part of the story, and the money counts from there on.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn explain_from(
+    base: &Base,
+    subject: Subject,
+    events: impl Iterator<Item = Stored>,
+    progress: &mut dyn FnMut(EventSeq),
+) -> Result<Story, ReplayError> {
+    let (state, genesis) = (&base.state, base.state.genesis());
+    let (books, standing) = if base.is_genesis() {
+        (Books::new(genesis, &genesis.params), Standing::new(&genesis.params, genesis.admission_items))
+    } else {
+        (Books::after(state), Standing::after(state))
+    };
     let mut teller = Teller {
         subject,
-        books: Books::new(genesis, &genesis.params),
-        standing: Standing::new(&genesis.params, genesis.admission_items),
-        time_ms: genesis.time_ms,
+        books,
+        standing,
+        time_ms: state.time_ms(),
         tasks: BTreeSet::new(),
         item: None,
         batch: None,
         entries: Vec::new(),
     };
-    for event in Decoded::new(events, EventSeq(0)) {
+    teller.take_up(state);
+    for event in Decoded::new(events, base.events) {
         let (at, event) = event?;
         if let Event::GenesisLoaded { genesis_hash, .. } = &event
-            && *genesis_hash != genesis.hash()
+            && *genesis_hash != state.genesis_hash()
         {
-            return Err(ReplayError::OtherChain { expected: genesis.hash(), found: *genesis_hash });
+            return Err(ReplayError::OtherChain { expected: state.genesis_hash(), found: *genesis_hash });
         }
         teller.event(at, &event)?;
         progress(at.next());
@@ -115,6 +137,15 @@ pub fn explain(
 }
 
 impl Teller {
+    /// A transaction that was executed before the first event is followed from where it stands.
+    fn take_up(&mut self, state: &State) {
+        let Subject::Transaction(hash) = self.subject else { return };
+        if let Some((index, item)) = state.item_of(&hash) {
+            (self.item, self.batch) = (Some(index), item.batch);
+            self.tasks.extend(item.task);
+        }
+    }
+
     fn event(&mut self, at: EventSeq, event: &Event) -> Result<(), ReplayError> {
         if let Event::BlockDecided { header, .. } = event {
             self.time_ms = header.time_ms;

@@ -243,20 +243,7 @@ fn standing_text(event: &Event, books: &Books, standing: &Standing) -> String {
 }
 
 fn refusal(code: u16) -> String {
-    let known = [
-        Refusal::AlreadyRegistered,
-        Refusal::NotAdmitted,
-        Refusal::Suspended,
-        Refusal::UnknownTask,
-        Refusal::NotAssigned,
-        Refusal::AlreadyProven,
-        Refusal::WrongKind,
-        Refusal::NothingToWithdraw,
-        Refusal::WithdrawPending,
-        Refusal::BatchNotProven,
-        Refusal::AlreadyCertified,
-    ];
-    known.iter().find(|r| r.code() == code).map_or_else(|| format!("reason {code}"), ToString::to_string)
+    Refusal::from_code(code).map_or_else(|| format!("reason {code}"), |known| known.to_string())
 }
 
 /// An event's amounts by name.

@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crowdfold_journal::{ExportReport, JournalError};
+use crowdfold_journal::{BackupReport, ExportReport, JournalError};
 use serde_json::{Value, json};
 
 use super::{
-    super::{Failure, Output, failed, progress::Progress, unusable},
+    super::{Failure, Output, data::Data, failed, progress::Progress, unusable},
     Place, failure, head_json, path_json,
 };
 use crate::node::tip;
@@ -116,26 +116,21 @@ pub(super) fn backup(args: &Backup, output: Output) -> Result<(), Failure> {
     if !is_free {
         return Err(unusable(args.to.display(), "it must be an empty directory, or absent"));
     }
-    let journal = if data.is_node { args.to.join("journal") } else { args.to.clone() };
-    if data.is_node {
-        fs::create_dir_all(&args.to).map_err(|error| unusable(args.to.display(), error))?;
+    let stage = beside(&args.to)?;
+    if stage.exists() {
+        fs::remove_dir_all(&stage).map_err(|error| failed(stage.display(), error))?;
     }
-    let before = data.tip().ok().flatten();
-    let mut progress = Progress::new("copying events");
-    let report = crowdfold_journal::backup(&data.journal, &journal, &mut |done, total| progress.at(done, total))
-        .map_err(failure)?;
-    drop(progress);
-    if let Some(genesis) = data.genesis_file() {
-        let to = args.to.join("genesis.toml");
-        fs::copy(genesis, &to).map_err(|error| failed(to.display(), error))?;
-    }
-    // The node may have gone on: only the commit of the copy's own last block belongs to it.
-    let of_copy = [before, data.tip().ok().flatten()].into_iter().flatten().find(|tip| tip.head == report.head);
-    let has_tip = of_copy.is_some();
-    if let Some(tip) = of_copy {
-        let to = args.to.join(tip::FILE);
-        fs::write(&to, tip.to_text()).map_err(|error| failed(to.display(), error))?;
-    }
+    let copied = copy_to(&stage, &data).and_then(|copied| {
+        let named = fs::rename(&stage, &args.to).and_then(|()| match args.to.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+            _ => File::open(".")?.sync_all(),
+        });
+        named.map(|()| copied).map_err(|error| failed(args.to.display(), error))
+    });
+    let (report, has_tip) = copied.inspect_err(|_| {
+        // The error is the one to report; the next backup to this place removes what is left.
+        fs::remove_dir_all(&stage).unwrap_or_default();
+    })?;
     let value = json!({
         "to": path_json(&args.to),
         "head": head_json(&report.head),
@@ -151,4 +146,39 @@ pub(super) fn backup(args: &Backup, output: Output) -> Result<(), Failure> {
         report.head.next
     );
     output.result(&value, text)
+}
+
+/// Where a copy is made before it gets its name, so that a copy that is cut short has none.
+fn beside(to: &Path) -> Result<PathBuf, Failure> {
+    let mut name = to.file_name().ok_or_else(|| unusable(to.display(), "it has no name"))?.to_owned();
+    name.push(".unfinished");
+    Ok(to.with_file_name(name))
+}
+
+/// Copies the journal and what belongs to it, durably; says whether the last block's commit is among it.
+fn copy_to(stage: &Path, data: &Data) -> Result<(BackupReport, bool), Failure> {
+    let journal = if data.is_node { stage.join("journal") } else { stage.to_owned() };
+    if data.is_node {
+        fs::create_dir_all(stage).map_err(|error| unusable(stage.display(), error))?;
+    }
+    let before = data.tip().ok().flatten();
+    let mut progress = Progress::new("copying events");
+    let report = crowdfold_journal::backup(&data.journal, &journal, &mut |done, total| progress.at(done, total))
+        .map_err(failure)?;
+    drop(progress);
+    let keep = |name: &str, bytes: &[u8]| {
+        let to = stage.join(name);
+        let written = File::create(&to).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(|error| failed(to.display(), error))
+    };
+    if let Some(genesis) = data.genesis_file() {
+        keep("genesis.toml", &fs::read(genesis).map_err(|error| failed(genesis.display(), error))?)?;
+    }
+    // The node may have gone on: only the commit of the copy's own last block belongs to it.
+    let of_copy = [before, data.tip().ok().flatten()].into_iter().flatten().find(|tip| tip.head == report.head);
+    if let Some(tip) = &of_copy {
+        keep(tip::FILE, tip.to_text().as_bytes())?;
+    }
+    File::open(stage).and_then(|dir| dir.sync_all()).map_err(|error| failed(stage.display(), error))?;
+    Ok((report, of_copy.is_some()))
 }

@@ -23,6 +23,8 @@ use crate::{action::About, jobs::is_open_to_all};
 
 /// Blocks between a heartbeat and the first offer that may follow: inclusion and the draw's lag.
 const AHEAD_BLOCKS: u64 = 2;
+/// Tasks that may well be drawn before a wish to leave is in a block.
+const MAX_AT_ONCE: u64 = 2;
 /// Pause before a wish to leave that had no effect is said again.
 const AGAIN_MS: u64 = 60_000;
 /// Shortest time between two heartbeats, whatever the node says.
@@ -96,19 +98,24 @@ impl ProverCore {
         self.stop == Stop::Running && !self.activity.is_paused && !self.activity.is_full
     }
 
+    /// Slots that a draw may fill, as far as is known, and as many as are looked at.
+    fn free_slots(&self) -> u64 {
+        let own = self.jobs.by_task.values().filter(|j| !is_open_to_all(&j.offer)).count() as u64;
+        self.slots.map_or(1, |slots| u64::from(slots).saturating_sub(own)).min(MAX_AT_ONCE)
+    }
+
     /// Something is new that may take the room away.
     pub(super) fn look_for_room(&mut self, now_ms: u64) {
-        let own = self.jobs.by_task.values().filter(|j| !is_open_to_all(&j.offer)).count();
-        let has_slots = self.slots.is_none_or(|slots| (slots as usize) > own);
-        self.activity.is_full = has_slots && self.jobs.unproven() > 0 && !self.has_room(now_ms, 0);
+        let free = self.free_slots();
+        self.activity.is_full = free > 0 && self.jobs.unproven() > 0 && !self.has_room(now_ms, free, 0);
     }
 
     /// Begins or ends the plugin's time in the active set.
     pub(super) fn drive_activity(&mut self, now_ms: u64) {
         if self.activity.is_full {
             let block_ms = self.status.map_or(0, |s| u64::from(s.block_time_ms));
-            self.activity.is_full =
-                self.jobs.unproven() > 0 && !self.has_room(now_ms, block_ms.saturating_mul(AHEAD_BLOCKS));
+            let (free, ahead_ms) = (self.free_slots(), block_ms.saturating_mul(AHEAD_BLOCKS));
+            self.activity.is_full = self.jobs.unproven() > 0 && !self.has_room(now_ms, free, ahead_ms);
         }
         let wants = self.wants_active();
         if wants != self.activity.is_wanted {

@@ -110,6 +110,16 @@ impl Plan {
         let unharmed = before.keys().all(|task| !is_in_time(task, &before) || is_in_time(task, &after));
         unharmed && is_in_time(&job.order.2, &after)
     }
+
+    /// Whether several jobs fit.
+    fn fit(&self, job: impl Fn(u64) -> Waiting, number: u64) -> bool {
+        let mut plan = Self { lanes: self.lanes.clone(), waiting: self.waiting.clone() };
+        (0..number).all(|n| {
+            let fits = plan.fits(job(n));
+            plan.waiting.push(job(n));
+            fits
+        })
+    }
 }
 
 impl ProverCore {
@@ -179,8 +189,8 @@ impl ProverCore {
         }
     }
 
-    /// Whether offers like the latest could be taken in `ahead_ms`.
-    pub(super) fn has_room(&self, now_ms: u64, ahead_ms: u64) -> bool {
+    /// Whether so many offers like each of the latest could be taken in `ahead_ms`.
+    pub(super) fn has_room(&self, now_ms: u64, offers: u64, ahead_ms: u64) -> bool {
         let (Some(mut plan), Some(status)) = (self.plan(now_ms, true), self.status) else { return true };
         plan.lanes.iter_mut().for_each(|lane| *lane = lane.saturating_sub(ahead_ms));
         let idle = Plan { lanes: vec![0], waiting: Vec::new() };
@@ -188,9 +198,9 @@ impl ProverCore {
             let Some(needs_ms) = self.needs_ms(&shape.kind, shape.segments, true) else { return true };
             let left_ms = shape.length.saturating_mul(u64::from(status.block_time_ms));
             let deadline = status.height.0.saturating_add(shape.length);
-            let job = Waiting { order: (false, deadline, TaskId(u64::MAX)), needs_ms, left_ms };
+            let job = |n: u64| Waiting { order: (false, deadline, TaskId(u64::MAX - n)), needs_ms, left_ms };
             // What cannot be met at all is handed back at any time.
-            !idle.fits(job) || plan.fits(job)
+            !idle.fits(job(0)) || plan.fit(job, offers)
         })
     }
 

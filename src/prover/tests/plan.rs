@@ -73,7 +73,6 @@ fn waiting_work_that_will_be_late_is_handed_back() {
 #[test]
 fn a_plugin_without_room_steps_aside_until_there_is_some() {
     let mut world = World::with_speed(1_000);
-    world.notice(slots(3));
     world.offers(task(1, 18));
     assert!(world.bodies().is_empty() && !world.core.view(world.now).is_full, "3.75 and 3.75 s fit into 8");
     world.offers(task(2, 18));
@@ -89,6 +88,16 @@ fn a_plugin_without_room_steps_aside_until_there_is_some() {
     world.notice(Notice::Activated);
     world.wait(100);
     assert_eq!(world.bodies(), [], "it does not flutter");
+}
+
+#[test]
+fn two_may_be_drawn_at_once() {
+    for (slot, is_full) in [(2, false), (3, true), (8, true)] {
+        let mut world = World::with_speed(1_000);
+        world.notice(slots(slot));
+        world.offers(task(1, 18));
+        assert_eq!(world.core.view(world.now).is_full, is_full, "{slot} slots, room for one more");
+    }
 }
 
 #[test]
@@ -128,6 +137,16 @@ fn folds_are_measured_apart() {
     assert_eq!(world.handed_back(), [TaskId(4)], "a proof takes its 3.75 s all the same");
     world.offers(fold(5, 13));
     assert_eq!(world.handed_back(), [], "a fold 0.6 s");
+}
+
+#[test]
+fn an_unmeasured_fold_is_taken_for_half_a_proof() {
+    let mut world = World::with_speed(1_000);
+    world.notice(slots(1));
+    world.offers(fold(1, 11));
+    assert_eq!(world.handed_back(), [TaskId(1)]);
+    world.offers(fold(2, 12));
+    assert_eq!(world.handed_back(), [], "1.875 s");
 }
 
 #[test]

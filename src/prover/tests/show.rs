@@ -100,7 +100,7 @@ fn events_carry_what_a_user_keeps() {
         }
         _ => None,
     });
-    let (about, digest, said, signature, node) = receipts.last().unwrap();
+    let (about, digest, said, signature, node) = receipts.collect::<Vec<_>>().pop().unwrap();
     assert_eq!((about, digest, said), (About::Submit(task), message.digest(CHAIN, GENESIS), answer));
     // Anybody can check what was kept.
     let receipt = SigningDomain::new(CHAIN, GENESIS).receipt(digest, &said);
@@ -124,7 +124,7 @@ fn the_account_is_passed_on_and_sets_the_standing() {
         accepted: 0,
         failed: 0,
     };
-    world.send(NodeFrame::Account { account: account.clone() });
+    world.send(NodeFrame::Account { account });
     assert!(world.events().contains(&ProverEvent::Account { account }));
     assert_eq!(world.core.standing(), Standing::Suspended);
 }

@@ -2,6 +2,7 @@
 
 mod books;
 pub(crate) mod chains;
+mod from_snapshot;
 mod live;
 mod replayed;
 mod tampered;

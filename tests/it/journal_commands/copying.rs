@@ -1,6 +1,6 @@
 //! `export`, `import`, `backup`, `repair`, `prune`, `snapshots`, `diff`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 use alloy_primitives::B256;
 use crowdfold_events::EventSeq;
@@ -101,6 +101,51 @@ fn a_backup_of_a_live_journal_is_a_whole_one() {
     assert!(bare.join("segments").is_dir());
     assert_eq!(json(&["verify", path(&bare), "--files-only"], 0)["good"], true);
     fails(&["backup", path(dir.path()), path(&to)], 2);
+}
+
+/// Killed at any moment, a backup has its name with all that belongs to it, or not at all.
+#[test]
+fn a_killed_backup_or_import_can_be_run_again() {
+    let dir = data();
+    let work = tempfile::tempdir().unwrap();
+    let export = work.path().join("export");
+    text(&["export", path(dir.path()), path(&export)]);
+    let (mut cut_short, runs) = (0, 16);
+    for run in 0..runs {
+        let (copy, made) = (work.path().join(format!("copy{run}")), work.path().join(format!("made{run}")));
+        let attempts = [["backup", path(dir.path()), path(&copy)], ["import", path(&export), path(&made)]];
+        for (args, to) in attempts.iter().zip([&copy, &made]) {
+            let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(run * 6));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !to.exists() {
+                cut_short += 1;
+                text(args);
+            }
+            assert!(!to.with_extension("unfinished").exists());
+        }
+        let verdict = json(&["verify", path(&copy)], 0);
+        assert_eq!(verdict["chain"]["last_block"]["signed"], "events", "genesis and last commit came along");
+        assert_eq!(json(&["diff", path(&copy), path(&made)], 0)["relation"], "equal");
+    }
+    assert!(cut_short > 0, "no run was cut short");
+}
+
+/// What belongs to a journal cannot be copied: nothing has the copy's name.
+#[test]
+fn a_backup_without_its_genesis_is_none() {
+    let dir = data();
+    let work = tempfile::tempdir().unwrap();
+    let to = work.path().join("copy");
+    let genesis = fs::read(dir.path().join("genesis.toml")).unwrap();
+    fs::remove_file(dir.path().join("genesis.toml")).unwrap();
+    fs::create_dir(dir.path().join("genesis.toml")).unwrap();
+    fails(&["backup", path(dir.path()), path(&to)], 1);
+    assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0, "nothing is left");
+    fs::remove_dir(dir.path().join("genesis.toml")).unwrap();
+    fs::write(dir.path().join("genesis.toml"), genesis).unwrap();
+    text(&["backup", path(dir.path()), path(&to)]);
 }
 
 #[test]

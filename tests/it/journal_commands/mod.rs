@@ -2,7 +2,7 @@
 
 mod chain;
 mod copying;
-mod fixture;
+pub(crate) mod fixture;
 mod hostile;
 mod live;
 mod looking;

@@ -116,10 +116,21 @@ class MockEngine {
   }
 }
 
-const engine = new MockEngine(new URLSearchParams(location.search).get("state") ?? "proving");
+const query = new URLSearchParams(location.search);
+const engine = new MockEngine(query.get("state") ?? "proving");
+/** What the pages kept of an earlier view: `?remembered=NAME`. */
+const session: Record<string, unknown> = {};
+const remembered = STATES[query.get("remembered") ?? ""];
+if (remembered !== undefined) session["last-view"] = remembered(Date.now());
 Object.assign(globalThis, {
-  mock: engine,
+  mock: Object.assign(engine, { session }),
   chrome: {
+    storage: {
+      session: {
+        get: (key: string) => Promise.resolve({ [key]: session[key] }),
+        set: (values: Record<string, unknown>) => Promise.resolve(void Object.assign(session, values)),
+      },
+    },
     runtime: {
       connect: () => engine.connect(),
       sendMessage: () => Promise.resolve(true),

@@ -47,10 +47,10 @@ function job(now: number, task: number, minutes: number, change: Partial<Job>): 
     penalty: null,
     refunded: null,
     handed_back: null,
-    deadline: String(18_320 + task),
+    deadline: String(17_320 + task),
     proof_hash: hash(task),
-    receipt: { message: hash(task + 1_000), height: String(18_240 + task), accepted: true, signature: hash(task + 2_000, 130) },
-    draw: { height: String(18_230 + task), beacon: hash(task + 3_000), set_root: hash(task + 4_000), candidates: 41, index: (task * 7) % 41, rejected: 0 },
+    receipt: { message: hash(task + 1_000), height: String(17_180 + task), accepted: true, signature: hash(task + 2_000, 130) },
+    draw: { height: String(17_120 + task), beacon: hash(task + 3_000), set_root: hash(task + 4_000), candidates: 41, index: (task * 7) % 41, rejected: 0 },
     ...change,
   };
 }
@@ -234,11 +234,18 @@ const OTHERS: Record<string, (now: number) => View> = {
   huge: (now) => ({ ...working(now), queued: 12, account: { ...account, holding: milli(-987_654_321_012.345), balance: milli(123_456_789_012_345), slots: 8, consecutive_valid: 1_234_567, next_slot_at: null } }),
 };
 
+/** What the plugin does while a trouble stands. */
+function during(code: Trouble["code"], now: number): View {
+  if (code === "wrong-chain" || code === "node-fault" || code === "too-old") return IDLE["no-node"](now);
+  if (code === "wrong-keys" || code === "no-threads" || code === "storage-corrupt") return IDLE.fault(now);
+  return working(now);
+}
+
 /** The names that the mock page takes as `?state=`; `starting` is an engine that does not answer. */
 export const STATES: Record<string, (now: number) => View> = {
   ...IDLE,
   ...OTHERS,
-  ...Object.fromEntries(TROUBLES.map((code) => [`trouble-${code}`, (now: number) => ({ ...working(now), trouble: trouble(code, now) })])),
+  ...Object.fromEntries(TROUBLES.map((code) => [`trouble-${code}`, (now: number) => ({ ...during(code, now), trouble: trouble(code, now) })])),
 };
 
 export const STATE_NAMES = ["starting", ...Object.keys(STATES)];

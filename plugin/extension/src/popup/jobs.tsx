@@ -138,7 +138,7 @@ function Draw(props: { job: Job }): JSX.Element {
     <>
       <h3>Draw</h3>
       <p class="hint">
-        Place {count(draw.index)} of {count(draw.candidates)} free places, by the random beacon of block {count(draw.height)}
+        Place {count(draw.index + 1)} of {count(draw.candidates)} free places, by the beacon of block {count(draw.height)}
         {draw.rejected > 0 && `, after ${count(draw.rejected)} ${draw.rejected === 1 ? "try" : "tries"} outside the range`}.
       </p>
       <dl class="pairs">

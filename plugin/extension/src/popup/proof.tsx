@@ -48,7 +48,7 @@ export function Proof(props: { running: Running }): JSX.Element {
       <dl class="pairs two">
         <div>
           <dt>Bounty</dt>
-          <dd>{running.kind === "admission" ? "none: it opens the door" : <Zkpow value={running.bounty} />}</dd>
+          <dd>{running.kind === "admission" ? "none, a trial" : <Zkpow value={running.bounty} />}</dd>
         </div>
         <div>
           <dt>Deadline</dt>

@@ -25,7 +25,6 @@ export const Play = (): JSX.Element => <Icon d="M6.5 4.5 15 10l-8.5 5.5Z" fill /
 export const Lock = (): JSX.Element => <Icon d="M5 9h10v7.5H5ZM7 9V6.5a3 3 0 0 1 6 0V9" />;
 export const Copy = (): JSX.Element => <Icon d="M7 7h9.5v9.5H7ZM13 7V3.5H3.5V13H7" />;
 export const Warning = (): JSX.Element => <Icon d="M10 3.2 17.8 16.5H2.2ZM10 8v4M10 14.2v.3" />;
-export const Tab = (): JSX.Element => <Icon d="M11.5 3.5h5v5M16.2 3.8 9.5 10.5M14.5 11.5v5h-11v-11h5" />;
 
 /** The sign of the project: a folded sheet. */
 export function Mark(): JSX.Element {

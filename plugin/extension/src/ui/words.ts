@@ -83,7 +83,7 @@ export const IDLE: Record<IdleReason, Said> = {
     "show-repay",
   ),
   "waiting-for-work": said("Ready", "Waiting for the next transaction. Work is drawn at random among everybody who is ready."),
-  fault: said("Stopped by an error", "Nothing is being proven. The message below says why and what helps."),
+  fault: said("Stopped by an error", "Nothing is being proven. The message above says why and what helps."),
 };
 
 /** What the popup's headline says now. `null` for the view: the engine does not answer yet. */
@@ -275,6 +275,8 @@ export const TROUBLE: Record<Trouble["code"], { title: string; text: string; mon
 /** One line for a form: what went wrong and what helps. */
 export function troubleLine(trouble: Trouble): string {
   const words = TROUBLE[trouble.code];
+  // Which value it is stands in the detail only.
+  if (trouble.code === "bad-settings" && trouble.detail !== "") return `${words.title}: ${trouble.detail}.`;
   return `${words.title}. ${words.help}`;
 }
 

@@ -28,6 +28,10 @@ pub struct SessionConfig {
     pub bytes_per_second: u64,
     /// Bytes that may come at once; at least one frame.
     pub burst_bytes: u64,
+    /// System messages per second that are always answered: an answer costs the node a signature.
+    pub messages_per_second: u64,
+    /// System messages that may come at once; at least what a plugin may have to send again.
+    pub burst_messages: u64,
     /// System messages that may wait for the node's answer.
     pub max_pending_messages: usize,
     /// Data requests that may wait for the node's answer.
@@ -60,6 +64,8 @@ impl Default for SessionConfig {
             burst_frames: 200,
             bytes_per_second: 2 << 20,
             burst_bytes: 8 << 20,
+            messages_per_second: 8,
+            burst_messages: 256,
             max_pending_messages: 16,
             max_pending_fetches: 4,
             data_bytes_per_second: 2 << 20,

@@ -33,6 +33,9 @@ use super::{login::goodbye, meter::Meter, uploads::Uploads};
 
 /// Tasks that were closed and are remembered to tell "late" from "not yours".
 const CLOSED_TASKS_KEPT: usize = 64;
+/// How much shorter a session is kept for somebody whom the chain does not know:
+/// keys cost nothing, so such sessions could fill the table.
+const STRANGER_RESUME_DIVISOR: u32 = 8;
 /// Taken frames after which an acknowledgement is sent at once.
 const ACK_EVERY: u64 = 16;
 
@@ -65,6 +68,7 @@ pub struct SessionCore {
     frames: Meter,
     bytes: Meter,
     data: Meter,
+    messages: Meter,
     uploads: Uploads,
     pending: BTreeMap<u64, B256>,
     next_request: u64,
@@ -82,6 +86,7 @@ impl SessionCore {
         Self {
             frames: Meter::new(u64::from(limits.frames_per_second), u64::from(config.burst_frames), now_ms),
             bytes: Meter::new(config.bytes_per_second, config.burst_bytes, now_ms),
+            messages: Meter::new(config.messages_per_second, config.burst_messages, now_ms),
             data: Meter::new(config.data_bytes_per_second, config.data_burst_bytes, now_ms),
             uploads: Uploads::new(limits.max_proof_bytes, config.max_unfinished_uploads, config.invalid_proof_pause_ms),
             identity,
@@ -118,12 +123,18 @@ impl SessionCore {
         let limits = &self.config.limits;
         match self.link {
             Link::Ended => None,
-            Link::Detached { since_ms } => Some(since_ms + u64::from(limits.resume_ms)),
+            Link::Detached { since_ms } => Some(since_ms + self.resume_ms()),
             Link::Attached { heard_ms } => {
                 let silence = heard_ms + u64::from(limits.silence_ms);
                 Some(self.ack_due_ms.map_or(silence, |due| due.min(silence)))
             }
         }
+    }
+
+    /// How long the session outlives its connection.
+    fn resume_ms(&self) -> u64 {
+        let divisor = if self.standing == Standing::Unknown { STRANGER_RESUME_DIVISOR } else { 1 };
+        u64::from(self.config.limits.resume_ms / divisor)
     }
 
     /// A connection has logged in as the plugin. The session asked for is
@@ -198,7 +209,7 @@ impl SessionCore {
             Link::Attached { heard_ms } if now_ms >= heard_ms + u64::from(limits.silence_ms) => {
                 self.hang_up(now_ms, Code::Silent, 0);
             }
-            Link::Detached { since_ms } if now_ms >= since_ms + u64::from(limits.resume_ms) => self.end(Code::Silent),
+            Link::Detached { since_ms } if now_ms >= since_ms + self.resume_ms() => self.end(Code::Silent),
             Link::Attached { .. } if self.ack_due_ms.is_some_and(|due| now_ms >= due) => self.send(NodeFrame::Ack {}),
             _ => {}
         }

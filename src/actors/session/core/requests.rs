@@ -62,6 +62,9 @@ impl SessionCore {
     }
 
     fn system(&mut self, now_ms: u64, message: SignedMessage) {
+        if !self.messages.take(now_ms, 1) {
+            return self.violated(Code::Flood);
+        }
         let digest = self.identity.domain.message(&message.message);
         if let Err(code) = self.admit(now_ms, &digest, &message) {
             return self.answer(digest, Err((code, 0)));

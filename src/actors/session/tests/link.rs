@@ -67,6 +67,22 @@ fn a_session_ends_when_its_plugin_stays_away() {
 }
 
 #[test]
+fn nobody_keeps_a_session_for_long_with_a_key_that_the_chain_does_not_know() {
+    let mut world = World::with(Standing::Unknown, vec![]);
+    world.core.detach(world.now);
+    world.wait(14_999);
+    assert!(world.effects.is_empty());
+    world.wait(1);
+    assert_eq!(world.effects, [Effect::Ended(Code::Silent)]);
+    // Registered meanwhile: it is known.
+    let mut world = World::with(Standing::Unknown, vec![]);
+    world.core.detach(world.now);
+    world.command(Command::Notify { height: Height(11), notice: Notice::Registered });
+    world.wait(119_999);
+    assert!(world.effects.is_empty());
+}
+
+#[test]
 fn a_pong_keeps_a_quiet_connection() {
     let mut world = World::active();
     for _ in 0..10 {

@@ -258,6 +258,18 @@ fn a_flood_ends_the_session_and_an_honest_rate_does_not() {
     assert_eq!(world.refusal(), Some(Code::Flood));
     assert!(matches!(world.received.last(), Some(NodeFrame::Goodbye { retry_after_ms: 10_000, .. })));
     assert!(world.is_ended());
+    // Messages cost the node a signature each, also refused ones.
+    let mut world = World::with(Standing::Unknown, vec![]);
+    let config = SessionConfig::default();
+    let mut answered = 0;
+    while !world.hung_up {
+        world.system(MessageBody::Withdraw);
+        world.wait(25);
+        answered += 1;
+    }
+    assert_eq!(world.refusal(), Some(Code::Flood));
+    let signed = world.received.iter().filter(|f| matches!(f, NodeFrame::Receipt { .. })).count() as u64;
+    assert!((config.burst_messages..2 * config.burst_messages).contains(&signed), "{signed} of {answered}");
     // Bytes count too.
     let mut world = World::with(Standing::Active, vec![]);
     let bytes = Bytes::from(vec![0; 250_000]);
