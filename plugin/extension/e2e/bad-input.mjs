@@ -17,8 +17,9 @@ import { bendKeys, limitStorage, names, spoil } from './storage.mjs';
 
 const PASSPHRASE = 'correct horse battery staple';
 const CHAIN_ID_AT = PAYLOAD_AT + 2;
-const GENESIS_AT = CHAIN_ID_AT + 8;
-const PARAMS_AT = GENESIS_AT + 32;
+// Hashes have their length before them, in eight bytes.
+const GENESIS_AT = CHAIN_ID_AT + 8 + 8;
+const PARAMS_AT = GENESIS_AT + 32 + 8;
 
 const program = process.env.CROWDFOLD;
 if (!program) throw new Error('CROWDFOLD names the program to test');
@@ -65,6 +66,7 @@ const noMessage = () => assert.equal(lying.heard.system ?? 0, 0, 'a message was 
 
 const cases = {
   async 'node: another genesis'() {
+    assert.equal((await popup.view()).settings.chain, node.genesis, 'the first chain is pinned');
     const text = await told(about(SAYS.WELCOME, flip(GENESIS_AT)), 'wrong-chain');
     assert.match(text, /different chain/i);
     unsigned();
@@ -75,6 +77,8 @@ const cases = {
     unsigned();
   },
   async 'node: other proof parameters'() {
+    // They are pinned with the chain, from the next session on.
+    await restartEngine();
     await told(about(SAYS.WELCOME, flip(PARAMS_AT)), 'wrong-chain');
     unsigned();
   },
@@ -226,13 +230,13 @@ const cases = {
     assert.equal(exported.secret, secret, 'the key is another one');
   },
   async 'storage: it is full'() {
-    await limitStorage(browser, popup.page, 1);
+    const lift = await limitStorage(browser, popup.page, 1);
     const { settings } = await popup.view();
     await popup.ask({ type: 'set', settings: { ...settings, data_mb_per_day: 12_345 } });
     await popup.when('the trouble', 30_000, (v) => v.trouble?.code === 'storage-full');
     assert.match(await popup.shows('trouble', /storage is full/i), /disk space|history/i);
     assert.equal((await popup.view()).wallet.address, address);
-    await limitStorage(browser, popup.page, null);
+    await lift();
     await popup.ask({ type: 'set', settings });
     await sleep(1_000);
     await restartEngine();

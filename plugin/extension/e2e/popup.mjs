@@ -34,6 +34,8 @@ function listen() {
       // Reading it tells the browser that the end of the engine is no surprise.
       void chrome.runtime.lastError;
       window.crowdfoldView = null;
+      // As the popup itself does: an engine whose document was closed is asked for.
+      chrome.runtime.sendMessage({ to: 'service-worker', type: 'wake' }).catch(() => {});
       setTimeout(connect, 300);
     });
   };

@@ -32,8 +32,9 @@ try {
   const popup = await Popup.open(browser);
   // Nobody needs the wallet after this run: its passphrase is forgotten with the profile.
   const address = await popup.firstRun({ passphrase: randomBytes(16).toString('hex'), node });
-  const { settings } = await popup.view();
-  await popup.ask({ type: 'set', settings: { ...settings, while_in_use: true, on_battery: true, hours: null, data_mb_per_day: null } });
+  const { settings, hardware_threads } = await popup.view();
+  const threads = Math.min(4, hardware_threads);
+  await popup.ask({ type: 'set', settings: { ...settings, threads, while_in_use: true, on_battery: true, hours: null, data_mb_per_day: null } });
   say({ type: 'started', address, chromium: chromiumVersion() });
   let shown = null;
   let isLeaving = false;

@@ -53,10 +53,14 @@ export function bendKeys(page) {
   return inTable(page, 'keys', 'readwrite', String(work));
 }
 
-/** Limits the extension's storage to so many bytes; null lifts the limit. */
-export async function limitStorage(browser, page, bytes) {
+/** Limits the extension's storage to so many bytes; the function given lifts the limit. */
+export async function limitStorage(browser, page, quotaSize) {
   const session = await browser.devtools(page);
   const origin = `chrome-extension://${browser.id}`;
-  await session.send('Storage.overrideQuotaForOrigin', bytes === null ? { origin } : { origin, quotaSize: bytes });
-  await session.detach();
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize });
+  // The limit lasts as long as the session that set it.
+  return async () => {
+    await session.send('Storage.overrideQuotaForOrigin', { origin });
+    await session.detach();
+  };
 }

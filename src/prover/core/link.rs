@@ -134,6 +134,12 @@ impl ProverCore {
             return self.node_fault(now_ms, "a version that was not offered");
         }
         let domain = SigningDomain::new(chain_id, genesis_hash);
+        if self.chain.as_ref().is_some_and(|c| c.domain == domain && c.params_digest != params_digest) {
+            // The parameters follow from the genesis: one of two words about them is a lie, and work has begun on the first.
+            self.event(ProverEvent::WrongChain { chain_id, genesis_hash, params_digest });
+            self.actions.push(Action::Disconnect);
+            return self.wait(now_ms, None, 0);
+        }
         if self.chain.as_ref().is_some_and(|c| c.domain != domain) {
             // Numbers and tasks of another chain's session mean nothing here.
             if expected.is_none() {

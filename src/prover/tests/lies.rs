@@ -299,6 +299,31 @@ fn any_parameters_will_do_when_only_the_genesis_is_known() {
     let mut world = World::new(ProverConfig { expected: Some(expected), ..config() });
     world.log_in(Standing::Active, false);
     assert_eq!(world.core.view(world.now).chain.unwrap().params_digest, PARAMS);
+
+    // They follow from the genesis: whoever names others later is not logged in at.
+    let NodeFrame::Welcome { version, chain_id, genesis_hash, limits, node, nonce, .. } = World::welcome() else {
+        panic!("a welcome")
+    };
+    world.core.disconnected(world.now);
+    world.drain();
+    world.wait(500);
+    world.frames.clear();
+    world.greet_with(NodeFrame::Welcome {
+        version,
+        chain_id,
+        genesis_hash,
+        params_digest: B256::ZERO,
+        limits,
+        node,
+        nonce,
+    });
+    assert!(world.frames.is_empty(), "no login: {:?}", world.frames);
+    let is_wrong = |a: &Action| matches!(a, Action::Event(ProverEvent::WrongChain { params_digest: B256::ZERO, .. }));
+    assert!(world.actions.iter().any(is_wrong));
+    world.wait(2_000);
+    world.actions.retain(|a| *a == Action::Connect);
+    world.log_in(Standing::Active, true);
+    assert_eq!(world.core.view(world.now).chain.unwrap().params_digest, PARAMS);
 }
 
 #[test]
