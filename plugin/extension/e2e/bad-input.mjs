@@ -77,8 +77,6 @@ const cases = {
     unsigned();
   },
   async 'node: other proof parameters'() {
-    // They are pinned with the chain, from the next session on.
-    await restartEngine();
     await told(about(SAYS.WELCOME, flip(PARAMS_AT)), 'wrong-chain');
     unsigned();
   },
