@@ -11,6 +11,7 @@ import { coreConfig } from "./core-config";
 import { Commands } from "./commands";
 import { fromHex, toHex } from "./hex";
 import { KeySource } from "./key-source";
+import type { Chain } from "./keys";
 import type { SocketLike, Timers } from "./link";
 import type { Command, Hello, IdleReason, IdleState, Settings, ToServiceWorker, Trouble, View } from "./messages";
 import { badgeOf } from "./badge";
@@ -72,6 +73,8 @@ export class Engine {
   #sessionAtMs = 0;
   #leaveAtMs = 0;
   #firstNode = 0;
+  /** Nodes that said that the key is at work elsewhere, since the user last asked to try. */
+  #superseding = new Set<string | null>();
   #verdict: Verdict = { work: false, online: false, reason: "fault" };
   #idle: IdleState = "active";
   #onBattery = false;
@@ -102,6 +105,7 @@ export class Engine {
         const session = this.#session;
         return session === null ? null : (digest) => session.fetch(digest);
       },
+      onChecked: (chain) => this.#pin(chain),
       onRefused: (error) => this.#keysRefused(error),
       onStoreTrouble: storeTrouble,
       onChange: () => this.#changed(),
@@ -232,6 +236,7 @@ export class Engine {
     const now = clock.now();
     this.#traffic.save(now);
     this.#verdict = this.#judge();
+    this.#fit();
     const mayWork = this.#verdict.work && (this.#prover.state === "ready" || this.#keys.isKept);
     const session = this.#session;
     if (session !== null && (session.isLeaving || !this.#verdict.online || this.#sessionKey !== this.#key)) {
@@ -276,7 +281,7 @@ export class Engine {
           dial,
           store,
           prover: this.#prover,
-          onEvent: (event) => this.#hear(event),
+          onEvent: (event) => this.#hear(event, key.address),
           onBytes: (bytes) => this.#traffic.count(bytes),
           onFault: (detail) => this.#news.fail(new TroubleError("node-fault", detail), "node-fault"),
           onStoreTrouble: (error) => this.#news.fail(error, "storage-corrupt"),
@@ -303,24 +308,42 @@ export class Engine {
   }
 
   #ended(outcome: Outcome): void {
-    const { clock, timers } = this.#options;
-    this.#session = null;
-    this.#sessionKey = null;
-    this.#progress = null;
-    if (outcome.type !== "stopped") {
-      this.#firstNode += 1;
-      this.#sessionAtMs = clock.now() + AGAIN_MS;
-    }
+    const node = this.#session?.link.node ?? null;
+    this.#forgetSession(outcome.type !== "stopped");
     if (outcome.type === "wrong-chain") {
       this.#news.fail(new TroubleError("wrong-chain", "the nodes do not serve the same chain"), "wrong-chain");
     }
     if (outcome.type === "refused") {
       const { number, text } = outcome.code;
-      // Two browsers with one key would take the session from each other for ever; with one node, nothing changes.
-      this.#isFaulty = number === SUPERSEDED || this.saved.settings.nodes.length === 1;
+      if (number === SUPERSEDED) this.#superseding.add(node);
+      // Two browsers with one key would take the session from each other for ever; with one node, nothing changes. But
+      // one of several cannot keep the plugin from the others.
+      const { nodes } = this.saved.settings;
+      this.#isFaulty = nodes.length === 1 || nodes.every((url) => this.#superseding.has(url));
       this.#news.fail(new TroubleError(number === VERSION_UNSUPPORTED ? "too-old" : "refused", text), "refused");
     }
+  }
+
+  /** The session is over; unless it ended in peace, the next begins later and with the next node. */
+  #forgetSession(isBad: boolean): void {
+    const { clock, timers } = this.#options;
+    this.#session = null;
+    this.#sessionKey = null;
+    this.#progress = null;
+    if (isBad) {
+      this.#firstNode += 1;
+      this.#sessionAtMs = clock.now() + AGAIN_MS;
+    }
     timers.set(() => this.evaluate(), 0);
+  }
+
+  /** Has the prover begin anew when it was prepared for another chain than the node's. */
+  #fit(): void {
+    const core = this.#session?.view() ?? null;
+    const chain = core?.link.type === "online" ? this.#chain() : null;
+    if (chain === null || this.#keys.given(chain) !== "other") return;
+    this.#keys.forget();
+    this.#prover.reload();
   }
 
   /** Has the prover loaded when there may be work, and gives its memory back when there is none for long. */
@@ -335,22 +358,32 @@ export class Engine {
   }
 
   /** The chain to prove for: what the node shows, or what was kept of it. */
-  #chain(): { genesis_hash: string; params_digest: string } | null {
-    return this.#session?.view()?.chain ?? this.saved.pin;
+  #chain(): Chain | null {
+    const shown = this.#session?.view()?.chain;
+    return shown == null ? this.saved.pin : { ...shown, chain_id: shown.id };
+  }
+
+  #pin({ genesis_hash, params_digest, chain_id }: Chain): void {
+    this.saved.setPin({ genesis_hash, params_digest, chain_id });
   }
 
   #keysRefused(error: unknown): void {
     // Before the first connection there is nobody to ask, and nothing is wrong.
-    if (this.#session === null) return;
+    const session = this.#session;
+    if (session === null) return;
     this.#news.fail(error, "wrong-keys");
-    this.#session.link.blame();
+    if (!(error instanceof TroubleError) || error.code !== "wrong-chain") return session.link.blame();
+    // The core holds on to what it was told first about a chain: only another one believes the next node.
+    session.close();
+    this.#forgetSession(true);
   }
 
-  #hear(event: CoreEvent): void {
-    this.#books.hear(event);
+  #hear(event: CoreEvent, address: string): void {
+    // A session may still take its leave when another wallet is there: its money is not the other's.
+    if (address === this.saved.wallet?.address) this.#books.hear(event);
     switch (event.type) {
       case "logged-in":
-        this.#loggedIn(event.params_digest);
+        this.#loggedIn();
         break;
       case "proven":
         this.#learn();
@@ -376,14 +409,12 @@ export class Engine {
     this.#changed();
   }
 
-  #loggedIn(params_digest: string): void {
-    const chain = this.#session?.view()?.chain;
-    if (chain != null) {
-      const { genesis_hash, id } = chain;
-      this.saved.setPin({ genesis_hash, params_digest, chain_id: id });
-      const { settings } = this.saved;
-      if (settings.chain === null) this.saved.setSettings({ ...settings, chain: genesis_hash });
-    }
+  #loggedIn(): void {
+    const chain = this.#chain();
+    const { settings } = this.saved;
+    if (chain !== null && settings.chain === null) this.saved.setSettings({ ...settings, chain: chain.genesis_hash });
+    // Whatever else the node says of the chain is kept only once the genesis has confirmed it.
+    if (chain !== null && this.#keys.given(chain) === "this") this.#pin(chain);
     this.#news.clear("wrong-chain", "refused", "too-old");
     this.#options.timers.set(() => this.evaluate(), 0);
   }
@@ -426,6 +457,7 @@ export class Engine {
     this.#isFaulty = false;
     this.#isOutOfMemory = false;
     this.#sessionAtMs = 0;
+    this.#superseding.clear();
     this.#keys.mend();
     this.#prover.mend();
     this.evaluate();

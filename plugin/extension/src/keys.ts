@@ -13,6 +13,8 @@ import type { Door } from "./wasm";
 export interface Chain {
   genesis_hash: string;
   params_digest: string;
+  /** EIP-155, decimal. */
+  chain_id: string;
 }
 
 export interface KeysOptions {
@@ -77,6 +79,9 @@ function named(chain: Chain, genesis: Uint8Array, door: KeysOptions["door"]): st
   const facts = door.read_genesis(genesis);
   if (facts.params_digest !== null && facts.params_digest !== chain.params_digest) {
     throw new TroubleError("wrong-chain", `the node's parameters ${chain.params_digest} are not the genesis'`);
+  }
+  if (facts.chain_id !== chain.chain_id) {
+    throw new TroubleError("wrong-chain", `the node's chain id ${chain.chain_id} is not the genesis'`);
   }
   if (facts.key === null) throw new TroubleError("wrong-keys", "the genesis names no key: the chain does not prove");
   return facts.key;

@@ -130,6 +130,12 @@ export class ProverClient {
     this.#next();
   }
 
+  /** Other keys: after the job that runs it starts anew and asks for them. */
+  reload(): void {
+    this.#isRestartDue = this.#worker !== null;
+    this.#next();
+  }
+
   /** Forgets that it broke. */
   mend(): void {
     this.#crashes = 0;

@@ -20,6 +20,9 @@ const text = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().enco
 const KEY = Uint8Array.of(1, 2, 3);
 const PARAMS = `0x${"dd".repeat(32)}`;
 const GENESIS = text({ hash: "", chain_id: "7", params_digest: PARAMS, key: digest(KEY) });
+/** Of a chain with other circuits. */
+const OTHER_PARAMS = `0x${"ee".repeat(32)}`;
+const OTHER_GENESIS = text({ hash: "", chain_id: "8", params_digest: OTHER_PARAMS, key: digest(KEY) });
 const CHAIN = { id: "7", genesis_hash: digest(GENESIS), params_digest: PARAMS, node: "0x", height: "5", block_time_ms: 500 };
 
 /** A core that notes what it is told; the test says what it wants. */
@@ -67,7 +70,7 @@ class FakeCore {
   }
   fetch(_: number, what: string): void {
     this.#note(`fetch ${what === CHAIN.genesis_hash ? "genesis" : "key"}`);
-    const bytes = what === CHAIN.genesis_hash ? GENESIS : KEY;
+    const bytes = [GENESIS, OTHER_GENESIS].find((genesis) => digest(genesis) === what) ?? KEY;
     this.pending.push({ type: "data", digest: what, bytes: bytes.slice(), code: null });
   }
   progress(_: number, task: bigint, permille: number): void {
@@ -171,8 +174,8 @@ async function world(factory = new IDBFactory(), hello: Partial<Hello> = {}, tim
     await time.pass(2_000);
   };
   const event = (what: CoreEvent): Promise<void> => act({ type: "event", event: what });
-  const login = async (): Promise<void> => {
-    core().chain = CHAIN;
+  const login = async (change: Partial<typeof CHAIN> = {}): Promise<void> => {
+    core().chain = { ...CHAIN, ...change };
     core().link = { type: "online" };
     await event({ type: "logged-in", plugin: "0x", standing: "active", resumed: false, params_digest: PARAMS });
     await time.pass(3_000);
@@ -384,6 +387,84 @@ test("a refusal for good is shown; the user may try again", async () => {
   assert.equal(engine.view().idle, "fault");
   await engine.command({ type: "resume" });
   assert.equal(FakeCore.made.length, 2);
+});
+
+test("one node of several cannot say that the key is at work elsewhere, all together can", async () => {
+  const { act, engine, set, core, time } = await atWork();
+  await set({ nodes: ["ws://liar/plugin", "ws://node/plugin"] });
+  await act({ type: "finished", outcome: { type: "stopped", open: 0 } });
+  const refused = { type: "refused", code: { number: 120, text: "a newer connection took over" } } as const;
+  const supersede = async (): Promise<void> => {
+    const sessions = FakeCore.made.length;
+    await act({ type: "connect" }, { type: "finished", outcome: refused });
+    await time.pass(40_000);
+    assert.equal(FakeCore.made.length, sessions + (engine.view().idle === "fault" ? 0 : 1));
+  };
+  await supersede();
+  assert.notEqual(engine.view().idle, "fault");
+  await act({ type: "connect" });
+  assert.equal(engine.view().connection.node, "ws://node/plugin");
+  core().pending = [];
+  await act({ type: "finished", outcome: refused });
+  await time.pass(40_000);
+  assert.equal(engine.view().idle, "fault");
+});
+
+for (const lie of [{ id: "9" }, { params_digest: OTHER_PARAMS }]) {
+  test(`a node that lies about the genesis' ${Object.keys(lie)[0]} is left, and its word is not kept`, async () => {
+    const { engine, login, set, time, core } = await world();
+    await engine.command({ type: "import-wallet", secret: SECRET, passphrase: PASSPHRASE });
+    await set({ nodes: ["ws://liar/plugin", "ws://node/plugin"], chain: CHAIN.genesis_hash });
+    await login(lie);
+    const lied = core();
+    assert.equal(engine.saved.pin, null);
+    assert.equal(engine.view().trouble?.code, "wrong-chain");
+    await time.pass(40_000);
+    assert.notEqual(core(), lied);
+    assert.deepEqual(core().config.expected, { genesis_hash: CHAIN.genesis_hash, params_digest: null, chain_id: null });
+    await login();
+    await time.pass(6_000);
+    assert.deepEqual(engine.saved.pin, { genesis_hash: CHAIN.genesis_hash, params_digest: PARAMS, chain_id: "7" });
+    assert.equal(core().calls.at(-1), "resume");
+  });
+}
+
+test("a later node's lie does not replace what the genesis confirmed, nor stays", async () => {
+  const { engine, login, core } = await atWork();
+  const lied = core();
+  await login({ id: "9" });
+  assert.equal(lied.isFreed, true);
+  assert.equal(engine.saved.pin?.chain_id, "7");
+});
+
+test("what was prepared for one chain does not prove for another", async () => {
+  const { set, act, time, login, workers, core, engine } = await atWork();
+  const genesis_hash = digest(OTHER_GENESIS);
+  await set({ chain: genesis_hash });
+  await act({ type: "finished", outcome: { type: "stopped", open: 0 } });
+  await time.pass(1_000);
+  await login({ id: "8", genesis_hash, params_digest: OTHER_PARAMS });
+  await time.pass(6_000);
+  await act(start());
+  assert.deepEqual(workers.map((worker) => worker.proves()), [[], ["5 1"]]);
+  const prepared = workers[1]?.heard.find((m) => m.type === "prepare");
+  assert.equal(prepared?.type === "prepare" ? prepared.params_digest : null, OTHER_PARAMS);
+  assert.equal(core().calls.at(-1), "resume");
+  assert.equal(engine.saved.pin?.chain_id, "8");
+});
+
+test("what a wallet's last session earns is not another wallet's", async () => {
+  const { engine, event, core } = await atWork();
+  const first = core();
+  await engine.command({ type: "delete-wallet", passphrase: PASSPHRASE });
+  await engine.command({ type: "create-wallet", passphrase: PASSPHRASE });
+  assert.equal(core(), first, "it still takes its leave");
+  await event({ type: "notice", height: "81", notice: { type: "rewarded", task: "5", amount: "900", to_debt: "0" } });
+  const account = { height: "9", standing: "active", balance: "7", accrued: "0", debt: "50", bond: "0" } as const;
+  const trust = { consecutive_valid: 3, slots: 1, next_slot_at: 10, accepted: "3", failed: "1" };
+  await event({ type: "account", account: { ...account, ...trust } });
+  assert.equal(engine.view().total.earned, "0");
+  assert.equal(engine.view().account, null);
 });
 
 test("too little memory pauses until the user allows more", async () => {

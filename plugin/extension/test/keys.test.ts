@@ -13,7 +13,7 @@ const text = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().enco
 const key = Uint8Array.from({ length: 5_000 }, (_, i) => i & 0xff);
 const facts = { hash: "", chain_id: "7", params_digest: `0x${"dd".repeat(32)}`, key: digest(key) };
 const genesis = text(facts);
-const chain = { genesis_hash: digest(genesis), params_digest: facts.params_digest };
+const chain = { genesis_hash: digest(genesis), params_digest: facts.params_digest, chain_id: facts.chain_id };
 
 const door = {
   keccak256: digest,
@@ -87,9 +87,10 @@ test("a key that is not the genesis' is refused, and not kept", async () => {
   assert.equal(await store.key(facts.key), null);
 });
 
-test("parameters that are not the genesis' are refused", async () => {
+test("parameters and a chain id that are not the genesis' are refused", async () => {
   const { options } = world(all);
   await assert.rejects(loadKey({ ...chain, params_digest: `0x${"ee".repeat(32)}` }, options), code("wrong-chain"));
+  await assert.rejects(loadKey({ ...chain, chain_id: "8" }, options), code("wrong-chain"));
 });
 
 test("a chain without a key is told", async () => {
