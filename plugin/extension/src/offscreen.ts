@@ -10,7 +10,7 @@ import type { WorkerLike } from "./prover";
 import { addressed, isOwn } from "./sender";
 import { Saved } from "./saved";
 import { Store } from "./store";
-import { TroubleError, troubleOf } from "./trouble";
+import { isTrap, TroubleError, troubleOf } from "./trouble";
 import { makeView } from "./view";
 import { type Door, importDoor, wasmUrl } from "./wasm";
 
@@ -113,9 +113,13 @@ async function main(): Promise<void> {
   await watchBattery(started);
 }
 
-function fail(error: unknown): void {
+async function fail(error: unknown): Promise<void> {
+  // What failed may have been want of memory: it may be there later.
+  setTimeout(() => location.reload(), AGAIN_MS);
   const hasThreads = crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
   const saved = new Saved(store, hardwareThreads, wallMs, () => undefined);
+  // Nobody shall think that the wallet is gone.
+  await saved.load().catch(() => undefined);
   failed = makeView({
     saved,
     isUnlocked: false,
@@ -132,9 +136,17 @@ function fail(error: unknown): void {
     wall_ms: wallMs(),
   });
   ports.publish(failed);
-  // What failed may have been want of memory: it may be there later.
-  setTimeout(() => location.reload(), AGAIN_MS);
 }
+
+/** The module has trapped, of a bug or for want of memory: nothing may be asked of it any more. */
+function died(error: unknown): void {
+  if (engine === null || !isTrap(error)) return;
+  engine = null;
+  void fail(error);
+}
+
+addEventListener("error", (event) => died(event.error));
+addEventListener("unhandledrejection", (event) => died(event.reason));
 
 // Listeners first: whoever asks while the module loads waits for its answer instead of finding nobody.
 chrome.runtime.onConnect.addListener((port) => ports.accept(port));

@@ -19,6 +19,11 @@ export function describe(error: unknown): string {
   return text.slice(0, 300);
 }
 
+/** Whether a WebAssembly module ended in a trap, as a panic does. */
+export function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError;
+}
+
 /** What to show for anything that was thrown; `otherwise` is the code of an error that carries none. */
 export function troubleOf(error: unknown, otherwise: Trouble["code"], at_ms: number): Trouble {
   if (error instanceof TroubleError) return { code: error.code, detail: error.detail.slice(0, 300), at_ms };
