@@ -46,7 +46,7 @@ fn say(text: &str) {
 }
 
 /// Runs a script of `plugin/extension/e2e`; its output is shown as it comes.
-fn run(script: &str) {
+fn run(script: &str, cases: &[&str]) {
     if let Some(what) = missing() {
         assert!(std::env::var_os("CI").is_none(), "{what} is missing");
         say(&format!("\n*** SKIPPED: {script}: {what} is missing ***\n"));
@@ -56,6 +56,7 @@ fn run(script: &str) {
     say(&format!("\n== plugin/extension/e2e/{script} =="));
     let mut child = Command::new("node")
         .arg(at("extension/e2e").join(script))
+        .args(cases)
         .env("CROWDFOLD", env!("CARGO_BIN_EXE_crowdfold"))
         // It ends with this process: our end of its standard input closes then.
         .env("CROWDFOLD_PARENT", "1")
@@ -82,10 +83,20 @@ fn run(script: &str) {
 
 #[test]
 fn the_plugin_proves_is_paid_survives_and_explains_its_penalty() {
-    run("must-show.mjs");
+    run("must-show.mjs", &[]);
 }
 
 #[test]
-fn the_plugin_withstands_lying_nodes_prying_pages_and_failing_storage() {
-    run("bad-input.mjs");
+fn the_plugin_withstands_lying_nodes_and_prying_pages() {
+    run("bad-input.mjs", &["^(node|wallet|web)"]);
+}
+
+#[test]
+fn the_plugin_withstands_failing_storage() {
+    run("bad-input.mjs", &["^storage"]);
+}
+
+#[test]
+fn the_plugin_withstands_damaged_keys() {
+    run("bad-input.mjs", &["^keys"]);
 }

@@ -1,7 +1,7 @@
 // Nodes that lie, pages and extensions that pry, storage that fails: the popup says clearly what is wrong, nothing is
 // signed, nothing is lost.
 //
-// Usage: CROWDFOLD=path/to/crowdfold node bad-input.mjs [WORD]     (only the cases with the word in their names)
+// Usage: CROWDFOLD=path/to/crowdfold node bad-input.mjs [PATTERN]     (only the cases whose names match)
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const PARAMS_AT = GENESIS_AT + 32 + 8;
 
 const program = process.env.CROWDFOLD;
 if (!program) throw new Error('CROWDFOLD names the program to test');
-const only = process.argv[2] ?? '';
+const only = new RegExp(process.argv[2] ?? '');
 const dir = mkdtempSync(join(tmpdir(), 'crowdfold-plugin-'));
 const report = new Report();
 let node;
@@ -300,7 +300,7 @@ try {
   assert.match(secret, /^0x[0-9a-f]{64}$/);
   let failed = 0;
   for (const [name, run] of Object.entries(cases)) {
-    if (!name.includes(only)) continue;
+    if (!only.test(name)) continue;
     try {
       await report.timed(name, run);
       await mended();

@@ -26,8 +26,10 @@ function Page(): JSX.Element {
   // The first run goes on for two steps after the wallet exists.
   const [settingUp, setSettingUp] = useState(false);
   if (view === null) return <Skeleton starting={starting} />;
-  if (view.wallet.state === "none" && !settingUp) setSettingUp(true);
-  if (settingUp) return <FirstRun onDone={() => setSettingUp(false)} />;
+  // Not before the user begins: an engine that has just started may not have read its wallet yet.
+  if (view.wallet.state === "none" || settingUp) {
+    return <FirstRun onBegin={() => setSettingUp(true)} onDone={() => setSettingUp(false)} />;
+  }
   return <Main view={view} />;
 }
 

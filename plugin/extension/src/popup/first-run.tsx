@@ -9,12 +9,16 @@ import { NewWallet, refusal, Secret } from "../ui/wallet-forms";
 
 type Step = { at: "welcome" } | { at: "create" } | { at: "import" } | { at: "backup"; passphrase: string } | { at: "node" };
 
-export function FirstRun(props: { onDone: () => void }): JSX.Element {
+export function FirstRun(props: { onBegin: () => void; onDone: () => void }): JSX.Element {
   const [step, setStep] = useState<Step>({ at: "welcome" });
   const welcome = (): void => setStep({ at: "welcome" });
+  const begin = (at: "create" | "import"): void => {
+    props.onBegin();
+    setStep({ at });
+  };
   switch (step.at) {
     case "welcome":
-      return <Welcome onCreate={() => setStep({ at: "create" })} onImport={() => setStep({ at: "import" })} />;
+      return <Welcome onCreate={() => begin("create")} onImport={() => begin("import")} />;
     case "create":
       return (
         <StepPage number={1} title="Choose a passphrase" onBack={welcome}>
