@@ -254,7 +254,8 @@ const cases = {
     await popup.ask({ type: 'resume' });
     // It is fetched again: the user notices nothing.
     await popup.when('the keys', 120_000, (v) => v.keys.state === 'ready');
-    assert.ok(lying.heard.request > 60, 'the key was fetched again');
+    // All but the pieces that were asked for while the engine started.
+    assert.ok(lying.heard.request > 30, 'the key was not fetched again');
     await popup.ask({ type: 'pause' });
   },
 };
